@@ -1,0 +1,1 @@
+"""The shared package of the book: one noun per file, nothing happens at import."""
