@@ -1,0 +1,79 @@
+"""Oracles: what the drawn figure holds, read back from matplotlib."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from utils import plotting
+
+
+@pytest.fixture(autouse=True)
+def no_window():
+    before = mpl.get_backend()
+    plt.switch_backend("agg")
+    with mpl.rc_context():
+        yield
+    plt.close("all")
+    plt.switch_backend(before)
+
+
+def test_use_style_sets_the_defaults():
+    plotting.use_style()
+    assert mpl.rcParams["font.size"] == plotting.STYLE["font.size"]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_image_is_drawn_with_its_title(channels):
+    images = torch.rand(5, channels, 6, 6)
+    figure = plotting.show_images(images, list("abcde"), columns=3, highlight=[False] * 4 + [True])
+    drawn = [axis for axis in figure.axes if axis.images]
+    assert [axis.get_title() for axis in drawn] == list("abcde")
+    assert drawn[4].title.get_color() == plotting.COLOURS[1]
+    expected = images[3].permute(1, 2, 0).squeeze(-1).numpy()
+    np.testing.assert_array_equal(drawn[3].images[0].get_array(), expected)
+
+
+def test_images_and_titles_have_to_match():
+    with pytest.raises(ValueError, match="3 images and 2 titles"):
+        plotting.show_images(torch.rand(3, 1, 4, 4), ["a", "b"])
+    with pytest.raises(ValueError, match="at least one"):
+        plotting.show_images(torch.rand(0, 1, 4, 4))
+
+
+def test_passes_follow_each_other_with_their_percentiles():
+    careless, careful = np.array([9.0, 2.0]), np.arange(1.0, 102.0)
+    (axis,) = plotting.plot_passes(careless, careful).axes
+    np.testing.assert_array_equal(axis.lines[1].get_xdata()[[0, -1]], [2, 102])
+    levels = [segment[0][1] for segment in axis.collections[0].get_segments()]
+    assert levels == [51, 96]  # of 1, 2, ... 101
+
+
+def test_log_scale_has_plain_labels():
+    _, axis = plt.subplots()
+    axis.plot([0.01, 20], [1, 2])
+    plotting.log_scale(axis.xaxis)
+    assert axis.get_xscale() == "log"
+    assert axis.xaxis.get_major_formatter()(0.05) == "0.05"
+    assert axis.xaxis.get_minor_formatter()(0.03) == ""
+
+
+def test_the_map_marks_what_it_is_asked_to():
+    figure = plotting.book_map(["pruning"])
+    bold = [text.get_text() for text in figure.axes[0].texts if text.get_weight() == "bold"]
+    assert bold == ["pruning · 3"]
+    with pytest.raises(ValueError, match="magic is not on the map"):
+        plotting.book_map(["magic"])
+
+
+def test_costs_are_drawn_in_the_units_of_the_axes():
+    points = {"base": {"accuracy": 80, "bytes": 2e6, "macs": 5e6, "latency": 0.5}}
+    figure = plotting.plot_costs(points)
+    assert [axis.lines[0].get_xdata()[0] for axis in figure.axes] == pytest.approx([2000, 5, 0.5])
+    assert all(axis.get_xscale() == "log" for axis in figure.axes)
+
+
+def test_a_missing_cost_is_named():
+    with pytest.raises(ValueError, match="'base' has no macs and no latency"):
+        plotting.plot_costs({"base": {"accuracy": 80, "bytes": 2e6}})

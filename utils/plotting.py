@@ -1,0 +1,185 @@
+"""The book's style, and the plots that more than one chapter draws."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from torch import Tensor
+
+# Okabe & Ito's palette: apart for colour-blind readers, and ordered so that neighbours differ in grey.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+STYLE = {
+    "figure.figsize": (6.4, 3.8),
+    "figure.dpi": 150,  # twice the width of a column of text, for sharp screens
+    "figure.constrained_layout.use": True,
+    "font.size": 11.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": plt.cycler(color=COLOURS),
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+    "lines.markersize": 6,
+}
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults to the book's: sizes that stay readable on a phone, safe colours."""
+    plt.rcParams.update(STYLE)
+
+
+def show_images(
+    images: Tensor, titles: Sequence[str] = (), *, columns: int = 8, highlight: Sequence[bool] = ()
+) -> Figure:
+    """Draw small images in a grid, without axes.
+
+    Args:
+        images: `[N, C, H, W]` in 0...1, with 1 channel (drawn grey) or 3.
+        titles: one short text an image, or none.
+        columns: images per row.
+        highlight: where True the title is orange and bold; one an image, or none.
+
+    Raises:
+        ValueError: if there are no images, or not one title for each.
+    """
+    if not len(images) or (titles and len(titles) != len(images)):
+        raise ValueError(
+            f"{len(images)} images and {len(titles)} titles; give at least one image, and a title for each"
+        )
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(6.4, (0.85 + 0.3 * bool(titles)) * rows), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for i, (axis, image) in enumerate(zip(axes.flat, images.cpu(), strict=False)):
+        axis.imshow(image.permute(1, 2, 0).squeeze(-1), cmap="gray", vmin=0, vmax=1)
+        if titles:
+            marked = bool(highlight) and highlight[i]
+            axis.set_title(
+                titles[i],
+                fontsize=11,
+                pad=2,
+                color=COLOURS[1] if marked else "black",
+                weight="bold" if marked else "normal",
+            )
+    return figure
+
+
+def log_scale(axis: Axis) -> None:
+    """Make `axis` (an `xaxis` or `yaxis`) logarithmic, with plain numbers at 1, 2 and 5 of each decade.
+
+    Matplotlib's own labels run into each other on small panels.
+    """
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=5))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def plot_passes(careless: np.ndarray, careful: np.ndarray) -> Figure:
+    """Draw milliseconds of successive passes, measured carelessly first and carefully afterwards.
+
+    Args:
+        careless: `[A]` milliseconds.
+        careful: `[B]` milliseconds; its p50 and p95 are drawn as lines.
+    """
+    figure, axis = plt.subplots(figsize=(6.4, 3.2))
+    start, end = len(careless), len(careless) + len(careful)
+    axis.plot(careless, ".", color=COLOURS[1], label="careless")
+    axis.plot(np.arange(start, end), careful, ".", color=COLOURS[0], label="careful")
+    axis.hlines(np.percentile(careful, [50, 95]), start, end, color="black", linewidth=1, label="p50, p95")
+    log_scale(axis.yaxis)
+    axis.set(xlabel="pass", ylabel="ms")
+    axis.legend()
+    return figure
+
+
+def plot_costs(points: Mapping[str, Mapping[str, float]], *, unit: str = "points") -> Figure:
+    """The book's common plot: accuracy against bytes, MACs and measured latency, each on a log axis.
+
+    Args:
+        points: name to `accuracy` (points), `bytes`, `macs` per image and `latency` in ms per image.
+        unit: of the accuracy.
+
+    Raises:
+        ValueError: if a point lacks one of the four, or a cost is not above 0.
+    """
+    panels = {"bytes": ("file (kB)", 1e-3), "macs": ("million MACs per image", 1e-6)}
+    panels["latency"] = ("ms per image", 1)
+    for name, point in points.items():
+        missing = [key for key in ("accuracy", *panels) if not point.get(key, 0) > 0]
+        if missing:
+            raise ValueError(f"{name!r} has no {' and no '.join(missing)} above 0")
+    figure, axes = plt.subplots(1, 3, figsize=(7.2, 3.6), sharey=True)
+    for axis, (key, (label, scale)) in zip(axes, panels.items(), strict=True):
+        for i, (name, point) in enumerate(points.items()):
+            x = point[key] * scale
+            axis.plot(
+                x, point["accuracy"], MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)], label=name
+            )
+        log_scale(axis.xaxis)
+        axis.set_xlabel(label)
+    axes[0].set_ylabel(f"test accuracy ({unit})")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)), fontsize=10)
+    return figure
+
+
+MAP = {  # the families of techniques, and the chapter of each
+    "optimization:\nmake it cheaper": (
+        "better training · 2",
+        "pruning · 3",
+        "merging or replacing · 3",
+        "quantization · 4",
+        "distillation · 5",
+    ),
+    "fine-tuning:\nmake it fit": ("transfer learning · 6", "multi-task learning · 7"),
+}
+HEIGHTS = (4.5, 0.5)  # of the two families on the map
+
+
+def book_map(highlight: Sequence[str] = ()) -> Figure:
+    """Draw how the techniques of this book belong together.
+
+    Args:
+        highlight: techniques to mark, by their name on the map, such as "pruning".
+
+    Raises:
+        ValueError: if a name is not on the map.
+    """
+    known = [leaf.split(" · ")[0] for leaves in MAP.values() for leaf in leaves] + ["combining"]
+    if unknown := set(highlight) - set(known):
+        raise ValueError(f"{', '.join(sorted(unknown))} is not on the map; it holds {', '.join(known)}")
+    figure, axis = plt.subplots(figsize=(7.2, 4.4))
+    axis.axis("off")
+    axis.set(xlim=(-0.2, 12.4), ylim=(-1.9, 7))
+    for (family, leaves), middle in zip(MAP.items(), HEIGHTS, strict=True):
+        axis.plot([0.8, 3.7], [2.75, middle], color="grey", linewidth=1)
+        for i, leaf in enumerate(leaves):
+            y = middle + (len(leaves) - 1) / 2 - i
+            axis.plot([3.7, 7.7, 11.3], [middle, y, 2.75], color="grey", linewidth=1)
+            _box(axis, 7.7, y, leaf, highlight)
+        _box(axis, 3.7, middle, family)
+    _box(axis, 0.8, 2.75, "trained\nnetwork")
+    _box(axis, 11.3, 2.75, "combining\n· 8", highlight)
+    axis.annotate("", (12.2, -0.9), (0, -0.9), arrowprops={"arrowstyle": "<->", "color": "dimgrey"})
+    axis.text(0, -1.1, "global: one choice for all layers", fontsize=10, color="dimgrey", va="top")
+    axis.text(12.2, -1.1, "partial: a choice per layer", fontsize=10, color="dimgrey", va="top", ha="right")
+    return figure
+
+
+def _box(axis: Axes, x: float, y: float, text: str, highlight: Sequence[str] | None = None) -> None:
+    """Write `text` in a box; techniques are white, or orange where highlighted, and all else is blue."""
+    marked = highlight is not None and text.replace("\n", " ").split(" · ")[0] in highlight
+    colour = "#DCEBF7" if highlight is None else COLOURS[5] if marked else "white"
+    box = {"boxstyle": "round,pad=0.4", "facecolor": colour, "edgecolor": "dimgrey"}
+    weight = "bold" if marked else "normal"
+    axis.text(x, y, text, ha="center", va="center", fontsize=10.5, weight=weight, bbox=box, zorder=3)
