@@ -1,0 +1,74 @@
+# Every job of the book. Each target makes the environment it needs; `make` alone lists them.
+#
+# Variables: PYTHON (which Python makes the environment), DATASET (for run), CHAPTER (for run, evidence,
+# evidence-check), and for evidence DATASETS, SEEDS, JOBS, BACKEND. Lists are separated by spaces.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help book test run unit test-datasets lint evidence evidence-check clean constraints
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/installed
+COMPILE := uv pip compile --universal --python-version 3.11 --no-header --no-annotate requirements.txt
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 22
+
+$(INSTALLED): requirements.txt constraints.txt
+	@command -v "$(PYTHON)" > /dev/null || { echo "There is no $(PYTHON); install Python 3.11 or later, or give one: make PYTHON=python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is $$("$(PYTHON)" --version 2>&1); the book needs Python 3.11 or later: make PYTHON=python3.11" >&2; exit 1; }
+	@test -x $(PY) || { echo "Making the environment $(VENV)."; "$(PYTHON)" -m venv $(VENV); }
+	@echo "Installing the requirements into $(VENV); the first time this takes some minutes."
+	@$(PY) -m pip install -q --disable-pip-version-check -r requirements.txt -c constraints.txt
+	@touch $@
+
+book: run ## build the book: _build/html/index.html
+	@echo "Rendering the pages."
+	@$(PY) -m runner.notebooks stage $(if $(DATASET),--dataset "$(DATASET)")
+	@$(VENV)/bin/jupyter-book build _build/book --path-output . --quiet -W --keep-going \
+		|| { rm -rf _build/html _build/.doctrees; exit 1; } # else a second call would not read, nor blame, that page again
+	@$(PY) book/check_pages.py _toc.yml _build/html
+	@echo "The book is built: open $(CURDIR)/_build/html/index.html"
+
+run: $(INSTALLED) ## execute the chapters that have changed (DATASET=glyphs, CHAPTER=01_background)
+	@echo "Running the chapters that have changed."
+	@$(PY) -m runner.notebooks run $(if $(DATASET),--dataset "$(DATASET)") $(CHAPTER)
+
+test: run ## execute the chapters that have changed, then all unit tests
+	@echo "Running the unit tests."
+	@$(PY) -m pytest
+
+unit: $(INSTALLED) ## the unit tests alone
+	@$(PY) -m pytest
+
+test-datasets: $(INSTALLED) ## execute every chapter on every dataset
+	@$(PY) -m runner.notebooks test-datasets
+
+lint: $(INSTALLED) ## check style, format, and that notebooks are stored without outputs
+	@echo "Checking style and format."
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(if $(wildcard notebooks/*.ipynb),$(VENV)/bin/nbstripout --verify $(wildcard notebooks/*.ipynb))
+
+evidence: $(INSTALLED) ## repeat a chapter over seeds and datasets (CHAPTER=01_background)
+	@test -n "$(CHAPTER)" || { echo "Say which chapter: make evidence CHAPTER=01_background" >&2; exit 1; }
+	@$(PY) -m runner.repeat $(CHAPTER) $(if $(DATASETS),--datasets $(DATASETS)) $(if $(SEEDS),--seeds $(SEEDS)) \
+		$(if $(JOBS),--jobs $(JOBS)) $(if $(BACKEND),--backend $(BACKEND))
+
+evidence-check: $(INSTALLED) ## rerun seed 0 where the code behind stored evidence has changed
+	@$(PY) -m runner.recheck $(CHAPTER)
+
+clean: ## remove _build and all caches, trained networks too; .venv and downloaded data stay
+	rm -rf _build .cache .pytest_cache .ruff_cache
+	find . -path ./$(VENV) -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -exec rm -rf {} +
+
+constraints: $(INSTALLED) ## pin every indirect dependency again, in constraints.txt
+	@test -x $(VENV)/bin/uv || { echo "Installing uv."; $(PY) -m pip install -q --disable-pip-version-check uv; }
+	@echo "Resolving the requirements."
+	@pins=$$($(VENV)/bin/$(COMPILE) --quiet) && printf '%s\n' "# Every dependency, pinned; do not edit by hand. Written by \`make constraints\`:" \
+		"# $(COMPILE)" "$$pins" > constraints.txt
+	@touch $(INSTALLED)
