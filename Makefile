@@ -28,15 +28,15 @@ $(INSTALLED): requirements.txt constraints.txt
 
 book: run ## build the book: _build/html/index.html
 	@echo "Rendering the pages."
-	@$(PY) -m runner.notebooks stage $(if $(DATASET),--dataset "$(DATASET)")
-	@$(VENV)/bin/jupyter-book build _build/book --path-output . --quiet -W --keep-going \
-		|| { rm -rf _build/html _build/.doctrees; exit 1; } # else a second call would not read, nor blame, that page again
+	@$(PY) -m runner.execution stage $(if $(DATASET),--dataset "$(DATASET)")
+	@rm -rf _build/html # or pages that no longer exist would stay
+	@$(VENV)/bin/jupyter-book build _build/book --path-output . --quiet -W -n --keep-going --all
 	@$(PY) book/check_pages.py _toc.yml _build/html
 	@echo "The book is built: open $(CURDIR)/_build/html/index.html"
 
 run: $(INSTALLED) ## execute the chapters that have changed (DATASET=glyphs, CHAPTER=01_background)
 	@echo "Running the chapters that have changed."
-	@$(PY) -m runner.notebooks run $(if $(DATASET),--dataset "$(DATASET)") $(CHAPTER)
+	@$(PY) -m runner.execution run $(if $(DATASET),--dataset "$(DATASET)") $(CHAPTER)
 
 test: run ## execute the chapters that have changed, then all unit tests
 	@echo "Running the unit tests."
@@ -46,7 +46,7 @@ unit: $(INSTALLED) ## the unit tests alone
 	@$(PY) -m pytest
 
 test-datasets: $(INSTALLED) ## execute every chapter on every dataset
-	@$(PY) -m runner.notebooks test-datasets
+	@$(PY) -m runner.execution test-datasets
 
 lint: $(INSTALLED) ## check style, format, and that notebooks are stored without outputs
 	@echo "Checking style and format."
@@ -58,6 +58,9 @@ evidence: $(INSTALLED) ## repeat a chapter over seeds and datasets (CHAPTER=01_b
 	@test -n "$(CHAPTER)" || { echo "Say which chapter: make evidence CHAPTER=01_background" >&2; exit 1; }
 	@$(PY) -m runner.repeat $(CHAPTER) $(if $(DATASETS),--datasets $(DATASETS)) $(if $(SEEDS),--seeds $(SEEDS)) \
 		$(if $(JOBS),--jobs $(JOBS)) $(if $(BACKEND),--backend $(BACKEND))
+	@echo "Storing the verdicts on the claims, and drawing the README's picture."
+	@$(PY) -m utils.claims --update
+	@$(PY) -m runner.picture
 
 evidence-check: $(INSTALLED) ## rerun seed 0 where the code behind stored evidence has changed
 	@$(PY) -m runner.recheck $(CHAPTER)

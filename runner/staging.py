@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from runner.notebooks import DEFAULT_DATASET, NotebookError, chapters, executed, is_current
+from runner.execution import DEFAULT_DATASET, NotebookError, chapters, executed, is_current
 from utils.evidence_file import ROOT, replace
 
 EXECUTE = re.compile(r"^(\s*execute_notebooks\s*:\s*)[\"']?\w+[\"']?", re.MULTILINE)

@@ -3,6 +3,7 @@
 import nbformat
 
 CHAPTER = "01_stub"
+CONFIG = "title: A book\nexecute:\n  execute_notebooks: auto  # runs\n  timeout: 9\n"
 PARAMETERS = 'SEED = 0\nDATASET = "glyphs"\nFULL = False'
 RECORDS = """
 from utils.evidence import record
@@ -41,6 +42,14 @@ def make(root, *sources):
     (root / "utils" / "training.py").write_text("EPOCHS = 6  # as measured\n")
     (root / "utils" / "plotting.py").write_text("WIDTH = 6\n")
     (root / "book" / "claims.toml").write_text("# no claims\n")
+    return root
+
+
+def add_pages(root):
+    """Write the configuration, the table of contents and one page of the book under `root`."""
+    (root / "_config.yml").write_text(CONFIG)
+    (root / "_toc.yml").write_text("root: book/intro\n")
+    (root / "book" / "intro.md").write_text("# A book\n")
     return root
 
 

@@ -1,4 +1,4 @@
-"""What the files of the repository have to agree on: where it lives, its versions, its workflow."""
+"""What the files of the repository have to agree on: where it lives, its versions, tests, workflow."""
 
 import json
 import re
@@ -108,6 +108,13 @@ def test_requirements_agree():
     colab = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "requirements-colab.txt").read_text(), re.M))
     assert colab and colab.items() <= pins.items()
     assert not {"torch", "torchvision"} & set(colab)
+
+
+def test_every_module_has_its_tests():
+    modules = [path for folder in ("utils", "runner") for path in sorted((ROOT / folder).rglob("*.py"))]
+    names = [path.stem for path in modules if path.name != "__init__.py"]
+    assert names, "there are no modules: they have moved, and this test should follow"
+    assert [name for name in names if not (ROOT / "tests" / f"test_{name}.py").is_file()] == []
 
 
 def test_workflow_runs_what_a_person_runs():

@@ -174,16 +174,20 @@ def table(chapter, dataset=None, root=ROOT):
         root: the folder that holds `book/`.
 
     Returns:
-        DataFrame with the columns claim, dataset, margin, 95 % interval, verdict.
+        DataFrame with a row a claim: the columns claim, unit, and for each dataset the verdict with the mean
+        margin and its 95 % interval.
     """
-    rows = []
+    rows = {}
     for item in verdicts(root):
         if item.claim.chapter == chapter and dataset in (None, item.dataset):
-            margin = "" if item.margin is None else f"{item.margin.mean:.3g} {item.claim.unit}".strip()
-            spread = item.margin is not None and item.margin.n > 1
-            span = f"{item.margin.low:.3g} to {item.margin.high:.3g}" if spread else ""
-            rows.append([item.claim.says, item.dataset, margin, span, item.verdict])
-    return pd.DataFrame(rows, columns=["claim", "dataset", "margin", "95 % interval", "verdict"])
+            row = rows.setdefault(
+                item.claim.id, {"claim": item.claim.says, "unit of the margin": item.claim.unit}
+            )
+            row[item.dataset] = item.verdict
+            if item.margin is not None:
+                spread = f" ({item.margin.low:.3g} to {item.margin.high:.3g})" if item.margin.n > 1 else ""
+                row[item.dataset] += f": {item.margin.mean:.3g}{spread}"
+    return pd.DataFrame(rows.values())
 
 
 def main(arguments=None):

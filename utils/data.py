@@ -86,8 +86,8 @@ class Dataset:
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
     def example(self, n: int) -> Tensor:
-        """The first `n` test images, `[n, C, H, W]`."""
-        return self.test.images[:n]
+        """The first `n` test images `[n, C, H, W]`, from the start again where there are fewer."""
+        return self.test.images[torch.arange(n) % len(self.test)]
 
     def to(self, device) -> "Dataset":
         """The same dataset on `device`."""

@@ -1,14 +1,12 @@
-"""`runner.notebooks` and `runner.staging` on a book in miniature; each run leaves a file that counts it."""
+"""`runner.execution` on a book in miniature; each run leaves a file that counts it."""
 
-import json
 import os
 
 import nbformat
 import pytest
 
-from runner.notebooks import NotebookError, executed, is_current, key, main, run
-from runner.staging import stage
-from tests.stub_book import CHAPTER, make
+from runner.execution import NotebookError, executed, is_current, key, main, run
+from tests.stub_book import CHAPTER, add_pages, make
 
 CELL = """
 import os, pathlib, time
@@ -19,16 +17,11 @@ root = next(folder for folder in pathlib.Path.cwd().parents if (folder / "_confi
 print(os.environ["BOOK_DATASET"])
 display({"x/y": "0.5"}, raw=True, metadata={"scrapbook": {"name": "share"}})
 """
-CONFIG = "title: A book\nexecute:\n  execute_notebooks: auto  # runs\n  timeout: 9\n"
 
 
 @pytest.fixture
 def book(tmp_path):
-    make(tmp_path, CELL)
-    (tmp_path / "_config.yml").write_text(CONFIG)
-    (tmp_path / "_toc.yml").write_text("root: book/intro\n")
-    (tmp_path / "book" / "intro.md").write_text("# A book\n")
-    return tmp_path
+    return add_pages(make(tmp_path, CELL))
 
 
 def runs(root):
@@ -95,42 +88,3 @@ def test_a_folder_of_images_is_keyed_by_its_files(book):
 def test_an_unknown_chapter_is_an_error(book):
     with pytest.raises(NotebookError, match="no chapter 02_x; there are 01_stub"):
         run(["02_x"], root=book)
-
-
-def test_the_staged_book_shows_executed_copies_and_runs_nothing(book):
-    copy = executed(CHAPTER, root=book)
-    copy.parent.mkdir(parents=True)
-    copy.write_text(json.dumps({"executed": True}))
-    copy.with_suffix(".key").write_text(key(CHAPTER, root=book))
-    (book / "book" / "old.md").write_text("old")
-    staged = stage(root=book)
-    assert (staged / "_config.yml").read_text() == CONFIG.replace("auto", "'off'")
-    assert json.loads((staged / "notebooks" / f"{CHAPTER}.ipynb").read_text()) == {"executed": True}
-    files = {
-        str(file.relative_to(staged)): file.stat().st_mtime_ns for file in staged.rglob("*") if file.is_file()
-    }
-    chapter = f"notebooks/{CHAPTER}.ipynb"
-    assert set(files) == {
-        "_config.yml",
-        "_toc.yml",
-        chapter,
-        "book/intro.md",
-        "book/old.md",
-        "book/claims.toml",
-    }
-    (book / "book" / "old.md").unlink()
-    (book / "book" / "intro.md").write_text("# Another\n")
-    stage(root=book)
-    again = {
-        str(file.relative_to(staged)): file.stat().st_mtime_ns for file in staged.rglob("*") if file.is_file()
-    }
-    assert set(files) - set(again) == {"book/old.md"}
-    assert {name for name in again if again[name] != files[name]} == {"book/intro.md"}
-    assert (staged / "book" / "intro.md").read_text() == "# Another\n"
-
-
-def test_staging_needs_to_find_the_switch(book):
-    (book / "_config.yml").write_text("title: A book\n")
-    (book / "notebooks" / f"{CHAPTER}.ipynb").unlink()
-    with pytest.raises(NotebookError, match="execute_notebooks"):
-        stage(root=book)

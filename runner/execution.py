@@ -1,4 +1,4 @@
-"""Runs the chapters: `python -m runner.notebooks run [--dataset NAME] [CHAPTER ...]`.
+"""Runs the chapters: `python -m runner.execution run [--dataset NAME] [CHAPTER ...]`.
 
 An executed copy lies under `_build/executed/DATASET/` with a key beside it: a hash of all that it depends on.
 A chapter whose key is still the same is not run again, and one whose key differs is never shown.
@@ -171,7 +171,7 @@ def _absolute(dataset):
 
 def main(arguments=None):
     """Command line; gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m runner.notebooks", description="Run the chapters.")
+    parser = argparse.ArgumentParser(prog="python -m runner.execution", description="Run the chapters.")
     parser.add_argument("--root", type=Path, default=ROOT, help="the book's folder")
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("run", help="execute what has changed")

@@ -1,0 +1,52 @@
+"""Draws the README's picture from the stored evidence: `python -m runner.picture`."""
+
+import hashlib
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from utils import plotting
+from utils.evidence import Stored
+from utils.evidence_file import ROOT, path, read
+
+CHAPTER = "01_background"
+PANELS = {
+    "macs": ("million MACs per image", 1e-6),
+    "bytes": ("file (kB)", 1e-3),
+    "latency": ("ms per image", 1),
+}
+
+
+def digest(root: Path = ROOT) -> str:
+    """What the picture is drawn from, in 64 hexadecimal digits; it stands in the picture's metadata."""
+    return hashlib.sha256(path(CHAPTER, root).read_bytes()).hexdigest()
+
+
+def draw(target: Path, root: Path = ROOT) -> None:
+    """Write the picture: accuracy against cost for the six widths, on each dataset of the evidence.
+
+    Args:
+        target: an SVG file.
+        root: the book's folder.
+    """
+    rows = read(CHAPTER, root).rows
+    with plt.rc_context({**plotting.STYLE, "svg.hashsalt": "lean-models"}):
+        figure, axes = plt.subplots(1, 3, figsize=(9, 3.6), sharey=True)
+        for index, dataset in enumerate(dict.fromkeys(rows["dataset"])):
+            found = Stored(CHAPTER, dataset, False, rows[rows["dataset"] == dataset])
+            accuracy = found.sweep("width_accuracy")
+            for axis, (name, (label, unit)) in zip(axes, PANELS.items(), strict=True):
+                x = unit * found.sweep(f"width_{name}")["mean"]
+                axis.plot(x, accuracy["mean"], plotting.MARKERS[index] + "-", label=dataset)
+                axis.fill_between(x, accuracy["low"], accuracy["high"], alpha=0.25)
+                axis.set_xlabel(label)
+                plotting.log_scale(axis.xaxis)
+        axes[0].set_ylabel("test accuracy (points)")
+        axes[0].legend()
+        metadata = {"Date": None, "Description": f"evidence {digest(root)}"}
+        figure.savefig(target, facecolor="white", metadata=metadata)
+        plt.close(figure)
+
+
+if __name__ == "__main__":
+    draw(ROOT / "book" / "_static" / "tradeoff.svg")
