@@ -120,7 +120,7 @@ class TestFrame:
         kinds = [cell["cell_type"] for cell in json.loads(path.read_text(encoding="utf8"))["cells"]]
         assert kinds[0] == "markdown"
         first_two = [metadata.get("tags", []) for _, metadata in cells(path, "code")][:2]
-        assert first_two == [["setup"], ["parameters"]]
+        assert first_two == [["setup", "hide-input"], ["parameters"]]
 
     def test_sections_in_order(self, path):
         text = prose(path)
