@@ -60,7 +60,7 @@ def show_images(
     for axis in axes.flat:
         axis.axis("off")
     for i, (axis, image) in enumerate(zip(axes.flat, images.cpu(), strict=False)):
-        axis.imshow(image.permute(1, 2, 0).squeeze(-1), cmap="gray", vmin=0, vmax=1)
+        axis.imshow(image.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=1)
         if titles:
             marked = bool(highlight) and highlight[i]
             axis.set_title(
