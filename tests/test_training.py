@@ -172,3 +172,24 @@ def test_processes_started_together_train_once(cache, tmp_path):
     started = [subprocess.Popen(command, env=environment) for _ in range(2)]
     assert [process.wait() for process in started] == [0, 0]
     assert log.read_text() == "trained\n"
+
+
+NARROW = """
+import torch
+from utils.data import Dataset, Split
+from utils.models import ResNet
+from utils.training import Recipe, fit
+torch.set_num_threads(2)
+split = Split(torch.rand(3 * 17, 3, 32, 32), torch.arange(51) % 2)
+for width in (4, 7, 12, 14):
+    fit(ResNet(width, 3, 2), Dataset("d", split, split, split, ("a", "b")), seed=0,
+        recipe=Recipe(epochs=1, batch_size=17), progress=False)
+print("trained")
+"""
+
+
+def test_narrow_networks_and_odd_batches_do_not_crash():
+    """With the channels last in memory, torch 2.14.1 writes past its buffers on a CPU in just this case."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    run = subprocess.run([sys.executable, "-c", NARROW], env=environment, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "trained\n"), run.stderr

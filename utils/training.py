@@ -104,8 +104,6 @@ def fit(
     schedule = one_cycle(optimizer, recipe, steps)
     generator = torch.Generator().manual_seed(seed)
     history = History()
-    # Convolutions are fastest with the channels last; the caller gets the usual layout back.
-    model.to(memory_format=torch.channels_last)
     hidden = not progress or os.environ.get("TQDM_DISABLE") == "1"  # the notebook bar does not look there
     with torch.random.fork_rng(), tqdm(total=steps, leave=False, disable=hidden) as bar:
         torch.manual_seed(seed)
@@ -115,7 +113,7 @@ def fit(
             for images, labels in batches(
                 data.train, recipe.batch_size, generator=generator, transform=transform
             ):
-                loss = loss_function(model(images.contiguous(memory_format=torch.channels_last)), labels)
+                loss = loss_function(model(images), labels)
                 if not torch.isfinite(loss):
                     raise DivergedError(_diverged(loss, bar.n, schedule))
                 optimizer.zero_grad()
@@ -128,7 +126,6 @@ def fit(
             history.loss.append(total / len(data.train))
             history.validation_accuracy.append(accuracy(model.eval(), data.validation))
             bar.set_postfix(validation=f"{history.validation_accuracy[-1]:.1f}")
-    model.to(memory_format=torch.contiguous_format)
     return history
 
 
