@@ -15,9 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from utils.evidence_file import ROOT, replace
+from utils.evidence_file import DEFAULT_DATASET, ROOT, replace
 
-DEFAULT_DATASET = "glyphs"
 CELL_TIMEOUT = 1200  # seconds: the first run trains the base network
 
 

@@ -14,8 +14,8 @@ import pandas as pd
 from runner import partial_runs, repeat
 from runner.fingerprint import fingerprint
 from utils import claims
-from utils.evidence import DEFAULT_DATASET, glue_key
-from utils.evidence_file import ROOT, EvidenceError, chapters, number, read, write
+from utils.evidence import glue_key
+from utils.evidence_file import DEFAULT_DATASET, ROOT, EvidenceError, chapters, number, read, write
 
 EXACT = ("bytes", "macs", "parameters")
 POINTS = ("accuracy", "drop", "gain", "gap", "spread", "inflation", "error", "points")

@@ -14,10 +14,9 @@ import pandas as pd
 
 from utils.claims_text import with_verdicts
 from utils.evidence import Interval, interval
-from utils.evidence_file import COLUMNS, ROOT, EvidenceError, path, read, replace
+from utils.evidence_file import COLUMNS, DATASETS, ROOT, EvidenceError, path, read, replace
 from utils.margins import evaluate, names, parse
 
-DATASETS = ("glyphs", "fashion-mnist")
 FIELDS = ("id", "chapter", "says", "margin", "unit")
 MINIMUM_SEEDS = 5
 

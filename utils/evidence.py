@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from utils.evidence_file import ROOT, EvidenceError, number, path, read
+from utils.evidence_file import DEFAULT_DATASET, ROOT, EvidenceError, number, path, read
 
-DEFAULT_DATASET = "glyphs"
 GLUE = "application/papermill.record/"
 
 

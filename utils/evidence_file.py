@@ -16,6 +16,8 @@ from pathlib import Path
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
+DATASETS = ("glyphs", "fashion-mnist")  # what every chapter is measured on
+DEFAULT_DATASET = DATASETS[0]
 TYPES = {"dataset": str, "seed": int, "name": str, "at": float, "value": float}
 COLUMNS = list(TYPES)
 
