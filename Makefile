@@ -6,7 +6,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help book test run unit test-datasets lint evidence evidence-check clean constraints
+.PHONY: help book test run unit test-datasets lint evidence search evidence-check clean constraints
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -61,6 +61,9 @@ evidence: $(INSTALLED) ## repeat a chapter over seeds and datasets (CHAPTER=01_b
 	@echo "Storing the verdicts on the claims, and drawing the README's picture."
 	@$(PY) -m utils.claims --update
 	@$(PY) -m runner.picture
+
+search: $(INSTALLED) ## search for the book's recipe again, and write every trial to book/search.csv
+	@$(PY) -m runner.search
 
 evidence-check: $(INSTALLED) ## rerun seed 0 where the code behind stored evidence has changed
 	@$(PY) -m runner.recheck $(CHAPTER)

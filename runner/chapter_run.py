@@ -1,6 +1,7 @@
 """One run of a chapter for the evidence: one dataset, one seed, in the kernel of a copy."""
 
 import contextlib
+import json
 import os
 import threading
 import time
@@ -62,14 +63,32 @@ def execute(run):
     options = {"kernel_name": "python3", "language": "python", "progress_bar": False}
     options |= {"cwd": str(Path(run.notebook).parent), "extra_arguments": ["--IPKernelApp.log_level=ERROR"]}
     try:
+        needed = _needed_part(run, output)
         with _environment(run):
-            done = papermill.execute_notebook(run.notebook, str(output), parameters, **options)
+            done = papermill.execute_notebook(str(needed), str(output), parameters, **options)
+        needed.unlink()
         return Result(run, recorded(done), time.monotonic() - start)
     except papermill.PapermillExecutionError as error:
         message = f"cell [{error.exec_count}] raised {error.ename}: {error.evalue}\n        see {output}"
     except Exception as error:  # a kernel that died, a disk that is full: the other runs go on
         message = f"{type(error).__name__}: {error}\n        see {output}"
     return Result(run, [], time.monotonic() - start, message)
+
+
+def _needed_part(run, output):
+    """Write a copy of the notebook without the cells that this pass can do without; give its path.
+
+    Cells tagged `figure` only draw. In the timing pass, cells tagged `untimed` go as well: they take long,
+    and no timing depends on them.
+    """
+    content = json.loads(Path(run.notebook).read_text(encoding="utf-8"))
+    spared = {"figure"} if run.part == "main" else {"figure", "untimed"}
+    content["cells"] = [
+        cell for cell in content["cells"] if not spared & set(cell["metadata"].get("tags", ()))
+    ]
+    copy = output.with_suffix(".input.ipynb")
+    copy.write_text(json.dumps(content), encoding="utf-8")
+    return copy
 
 
 def recorded(notebook):

@@ -28,6 +28,15 @@ def test_a_run_gets_its_parameters_and_gives_its_records(tmp_path):
     assert [file.name for file in (tmp_path / "_build").iterdir()] == ["main-birds-3.ipynb"]
 
 
+@pytest.mark.parametrize(("part", "left"), [("main", ["plain", "long"]), ("timing", ["plain"])])
+def test_a_pass_spares_the_cells_that_it_does_not_need(tmp_path, part, left):
+    cells = [(f'{EMIT}record("plain", 1)', "x"), ('record("long", 2)', "untimed"), ("1 / 0", "figure")]
+    make(tmp_path, *cells)
+    result = execute(run_of(tmp_path, part))
+    assert result.error == ""
+    assert [row["name"] for row in result.records] == left
+
+
 def test_a_name_recorded_twice_is_an_error():
     row = {"name": "share", "value": 1, "at": 0.5, "tolerance": None, "timing": False}
     outputs = [nbformat.v4.new_output("display_data", metadata={"evidence": row}) for _ in range(2)]

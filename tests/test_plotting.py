@@ -3,6 +3,7 @@
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -77,3 +78,17 @@ def test_costs_are_drawn_in_the_units_of_the_axes():
 def test_a_missing_cost_is_named():
     with pytest.raises(ValueError, match="'base' has no macs and no latency"):
         plotting.plot_costs({"base": {"accuracy": 80, "bytes": 2e6}})
+
+
+def test_intervals_show_means_reaches_and_this_run():
+    sweep = pd.DataFrame({"at": [0, 1], "mean": [5.0, 7.0], "low": [4.0, 6.5], "high": [6.0, 7.5]})
+    figure, axis = plt.subplots()
+    plotting.plot_intervals(axis, ["one", "two"], sweep, {"two": 7.2})
+    bars = axis.containers[0]
+    np.testing.assert_allclose(bars.lines[0].get_xdata(), [5, 7])
+    (segments,) = bars.lines[2]
+    np.testing.assert_allclose([part[:, 0] for part in segments.get_segments()], [[4, 6], [6.5, 7.5]])
+    np.testing.assert_allclose(axis.lines[-1].get_xydata(), [[7.2, 1]])
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["one", "two"]
+    with pytest.raises(ValueError, match="1 names for 2 points"):
+        plotting.plot_intervals(axis, ["one"], sweep)

@@ -1,9 +1,11 @@
-"""Oracles: torch's own AdamW and OneCycleLR, a learnable task, damaged files, a second process."""
+"""Oracles: torch's own optimizers and autograd, a learnable task, captured batches, a second process."""
 
 import copy
+import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import torch
 from torch import nn
 
 from utils import training
-from utils.data import batches
+from utils.data import Dataset, Split, batches
 from utils.evaluation import accuracy
 from utils.models import ResNet
 from utils.training import Recipe, base_network, fit
@@ -55,22 +57,6 @@ def test_fit_equals_a_loop_written_with_torchs_schedule(stripes):
     torch.testing.assert_close(model[1].weight, other[1].weight, rtol=1e-4, atol=1e-6)
 
 
-def test_the_fall_of_the_cycle_equals_torchs_one_cycle():
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.5)
-    theirs = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.5)
-    ours = training.one_cycle(optimizer, Recipe(warm_up=0.3), 100)
-    reference = torch.optim.lr_scheduler.OneCycleLR(
-        theirs, 0.5, total_steps=101, pct_start=30 / 101, final_div_factor=1e12, cycle_momentum=False
-    )
-    pairs = []
-    for _ in range(100):
-        pairs.append((optimizer.param_groups[0]["lr"], theirs.param_groups[0]["lr"]))
-        optimizer.step(), theirs.step(), ours.step(), reference.step()
-    falling = pairs[30:]
-    assert all(abs(mine - torchs) < 0.01 for mine, torchs in falling)
-    assert max(mine for mine, _ in pairs) == pairs[29][0] == 0.5
-
-
 def test_same_seed_same_weights(stripes):
     weights = []
     for seed in (0, 0, 1):
@@ -83,22 +69,175 @@ def test_same_seed_same_weights(stripes):
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_a_loss_that_is_not_finite_names_step_and_rate(stripes):
+@pytest.mark.parametrize("progress", [True, False])
+@pytest.mark.parametrize("step", [0, 3])
+def test_a_loss_that_is_not_finite_names_step_and_rate(stripes, step, progress):
+    calls = []
+
     def explode(scores, labels):
-        return nn.functional.cross_entropy(scores, labels) * torch.inf
+        calls.append(len(labels))
+        return nn.functional.cross_entropy(scores, labels) * (torch.inf if len(calls) > step else 1)
 
-    with pytest.raises(training.DivergedError, match=r"step 0, at a learning rate of 2\.00e-03"):
-        fit(ResNet(2, 1, 2), stripes, seed=0, recipe=QUICK, loss_function=explode, progress=False)
+    rate = 1e-2 * (step + 1) / 5  # of QUICK's 16 steps, the first five rise
+    with pytest.raises(training.DivergedError, match=rf"step {step}, at a learning rate of {rate:.2e};"):
+        fit(ResNet(2, 1, 2), stripes, seed=0, recipe=QUICK, loss_function=explode, progress=progress)
+    assert len(calls) == step + 1
 
 
-@pytest.mark.parametrize(
-    "bad", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0}, {"learning_rate": float("nan")},
-            {"weight_decay": -1}, {"warm_up": 1.5}]
-)  # fmt: skip
-def test_bad_recipes_are_named(bad):
-    (name, value), *_ = bad.items()
-    with pytest.raises(ValueError, match=f"{name} is {value}"):
-        Recipe(**bad)
+class Rates(torch.optim.SGD):
+    """Keeps the learning rate of each step."""
+
+    def __init__(self, model, lr):
+        super().__init__(model.parameters(), lr=lr)
+        self.rates = []
+
+    def step(self, closure=None):
+        self.rates.append(self.param_groups[0]["lr"])
+        return super().step(closure)
+
+
+def linear():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+
+
+def test_optimizer_and_schedule_take_the_place_of_the_recipes(stripes):
+    model, start = linear(), linear()
+    optimizer = Rates(model, lr=0.5)
+    fit(
+        model,
+        stripes,
+        seed=0,
+        recipe=QUICK,
+        optimizer=optimizer,
+        schedule=lambda step, steps: (step % 3) * steps / 100,
+        progress=False,
+    )
+    assert optimizer.rates == pytest.approx([0.5 * (step % 3) * 16 / 100 for step in range(16)])
+    assert not torch.equal(model[1].weight, start[1].weight)
+
+
+def test_a_schedule_of_0_leaves_the_weights(stripes):
+    model, start = linear(), linear()
+    fit(model, stripes, seed=0, recipe=QUICK, schedule=lambda *_: 0.0, progress=False)
+    assert torch.equal(model[1].weight, start[1].weight)
+
+
+def test_augmentation_is_the_recipes_or_the_one_given(stripes):
+    known, raised = ({one.numpy().tobytes() for one in stripes.train.images + more} for more in (0, 10))
+
+    def seen(**options):
+        images, model = [], linear()
+        model.register_forward_pre_hook(
+            lambda _, inputs: images.extend(inputs[0]) if model.training else None
+        )
+        fit(model, stripes, seed=0, progress=False, **options)
+        return {one.numpy().tobytes() for one in images}
+
+    once = replace(QUICK, epochs=1)
+    assert seen(recipe=once) == known
+    assert len(seen(recipe=replace(once, shift=2)) & known) < 30  # 1 of 25 does not move
+    assert seen(recipe=replace(once, shift=2), transform=lambda images: images + 10) == raised
+
+
+def double(data):
+    """The same dataset in float64, with a last batch of 26 where batches have 32."""
+    parts = [Split(part.images[:250].double(), part.labels[:250]) for part in data.splits.values()]
+    return Dataset(data.name, *parts, data.classes)
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_parts_of_a_batch_add_up_to_its_gradient_but_for_batch_norm(stripes, normalized):
+    weights, losses = [], []
+    for parts in (1, 4):
+        model = linear().double()
+        if normalized:
+            model.insert(1, nn.BatchNorm1d(64, affine=False).double())
+        history = fit(
+            model, double(stripes), seed=0, recipe=replace(QUICK, accumulation=parts), progress=False
+        )
+        weights.append(model[-1].weight.detach())
+        losses.append(torch.tensor(history.step_loss, dtype=torch.float64))
+    assert len(losses[0]) == 16
+    if normalized:
+        assert (weights[0] - weights[1]).abs().max() > 1e-4
+    else:
+        torch.testing.assert_close(weights[0], weights[1], rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(losses[0], losses[1], rtol=1e-9, atol=1e-9)
+
+
+def test_parts_of_a_batch_pass_one_after_the_other(stripes):
+    sizes = []
+
+    def loss_function(logits, labels):
+        sizes.append(len(labels))
+        return nn.functional.cross_entropy(logits, labels)
+
+    recipe = replace(QUICK, epochs=1, accumulation=4)
+    fit(linear(), stripes, seed=0, recipe=recipe, loss_function=loss_function, progress=False)
+    assert sizes == [8] * 32
+
+
+@pytest.mark.parametrize("share", [0.1, 10.0])
+def test_a_longer_gradient_is_shortened_to_the_bound(stripes, share):
+    """One step of plain gradient descent over all images; the bound is `share` of the gradient's norm."""
+    model = linear()
+    images, labels = stripes.train.images, stripes.train.labels
+    gradients = torch.autograd.grad(
+        nn.functional.cross_entropy(model(images), labels), list(model.parameters())
+    )
+    norm = math.sqrt(sum(gradient.square().sum().item() for gradient in gradients))
+    expected = [p.detach() - min(1.0, share) * g for p, g in zip(model.parameters(), gradients, strict=True)]
+    once = Recipe(epochs=1, batch_size=256, clip_norm=share * norm)
+    plain = torch.optim.SGD(model.parameters(), lr=1.0)
+    fit(model, stripes, seed=0, recipe=once, optimizer=plain, schedule=lambda *_: 1.0, progress=False)
+    for mine, hand in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(mine.detach(), hand, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("answer", "epochs"), [(True, 2), (False, 4), (None, 4)])
+def test_training_stops_where_after_epoch_is_true(stripes, answer, epochs):
+    model, seen = linear(), []
+
+    def after_epoch(network, history):
+        assert network is model
+        seen.append((len(history.loss), len(history.validation_accuracy), len(history.step_loss)))
+        return answer if len(seen) == 2 else None
+
+    history = fit(
+        model, stripes, seed=0, recipe=replace(QUICK, epochs=4), after_epoch=after_epoch, progress=False
+    )
+    assert seen == [(n, n, 8 * n) for n in range(1, epochs + 1)]
+    assert len(history.loss) == len(history.seconds) == epochs
+    assert history.loss == pytest.approx(
+        [sum(history.step_loss[8 * n : 8 * n + 8]) / 8 for n in range(epochs)]
+    )
+    assert not model.training
+
+
+def test_parts_for_processes_are_together_the_batch(stripes):
+    """Augmented alike: each process draws for the whole batch."""
+
+    def seen(part):
+        batches_seen, model = [], linear()
+
+        def loss_function(logits, labels):
+            batches_seen.append((model.images, labels))
+            return nn.functional.cross_entropy(logits, labels)
+
+        model.register_forward_pre_hook(lambda module, inputs: setattr(module, "images", inputs[0]))
+        options = {"recipe": QUICK, "transform": lambda images: images + torch.rand(len(images), 1, 1, 1)}
+        fit(model, stripes, seed=0, part=part, loss_function=loss_function, progress=False, **options)
+        return batches_seen
+
+    whole, first, second = seen((0, 1)), seen((0, 2)), seen((1, 2))
+    assert len(whole) == len(first) == len(second) == 16
+    for (images, labels), *shares in zip(whole, first, second, strict=True):
+        assert [len(share[1]) for share in shares] == [16, 16]
+        together = torch.cat([share[0] for share in shares])
+        order, expected = together.flatten(1)[:, 0].argsort(), images.flatten(1)[:, 0].argsort()
+        assert torch.equal(together[order], images[expected])
+        assert torch.equal(torch.cat([share[1] for share in shares])[order], labels[expected])
 
 
 def test_base_network_is_trained_once_and_comes_back_equal(stripes, cache, monkeypatch):
@@ -110,21 +249,14 @@ def test_base_network_is_trained_once_and_comes_back_equal(stripes, cache, monke
     assert not second.training
 
 
-@pytest.mark.parametrize("damage", ["truncated", "one bit", "empty", "no digest"])
-def test_a_damaged_cache_file_is_made_again(stripes, cache, damage):
+def test_a_damaged_cache_file_is_made_again(stripes, cache):
     first = base_network(stripes, 0, width=2, recipe=QUICK)
     (path,) = cache.glob("*.safetensors")
-    content = bytearray(path.read_bytes())
-    if damage == "one bit":
-        content[-3] ^= 1
-    elif damage == "no digest":
-        training.save_file(first.state_dict(), path)
-        content = path.read_bytes()
-    path.write_bytes(content[: {"truncated": len(content) // 2, "empty": 0}.get(damage, len(content))])
-    assert training.load_state(path) is None
+    sound = path.read_bytes()
+    path.write_bytes(sound[: len(sound) // 2])
     second = base_network(stripes, 0, width=2, recipe=QUICK)
     assert torch.equal(first.head.weight, second.head.weight)
-    assert training.load_state(path) is not None
+    assert path.read_bytes() == sound
 
 
 def test_an_interrupted_training_leaves_no_file(stripes, cache, monkeypatch):
@@ -148,6 +280,13 @@ def test_the_key_changes_with_images_seed_width_and_recipe(stripes):
         training.cache_key(stripes, 0, 8, Recipe()),
     }
     assert len(others | {key}) == 5
+
+
+@pytest.mark.parametrize("module", ["models", "training", "recipe", "muon", "augmentation"])
+def test_the_key_changes_with_the_code_that_trains(stripes, monkeypatch, module):
+    key, read = training.cache_key(stripes, 0, 8, QUICK), Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"#" * (path.name == f"{module}.py"))
+    assert training.cache_key(stripes, 0, 8, QUICK) != key
 
 
 PROCESS = """

@@ -133,6 +133,30 @@ def plot_costs(points: Mapping[str, Mapping[str, float]], *, unit: str = "points
     return figure
 
 
+def plot_intervals(axis: Axes, names: Sequence[str], sweep, live: Mapping[str, float] | None = None) -> None:
+    """Draw one row a name: the mean over seeds as a dot, its 95 % interval as a bar, this run as a ring.
+
+    Args:
+        axis: drawn on, the first name on top.
+        names: in the order of the sweep's points.
+        sweep: DataFrame with the columns at, mean, low, high, as `Stored.sweep` gives it.
+        live: what this run measured, by name; a name may be missing.
+
+    Raises:
+        ValueError: if there are not as many names as points.
+    """
+    if len(names) != len(sweep):
+        raise ValueError(f"{len(names)} names for {len(sweep)} points; give one name a point")
+    rows = np.arange(len(names))
+    reach = [sweep["mean"] - sweep["low"], sweep["high"] - sweep["mean"]]
+    axis.errorbar(sweep["mean"], rows, xerr=reach, fmt="o", capsize=3, label="five runs")
+    if live:
+        shown = [(value, list(names).index(name)) for name, value in live.items()]
+        axis.plot(*zip(*shown, strict=True), "s", color=COLOURS[1], fillstyle="none", label="this run")
+    axis.set_yticks(rows, names)
+    axis.invert_yaxis()
+
+
 MAP = {  # the families of techniques, and the chapter of each
     "optimization:\nmake it cheaper": (
         "better training · 2",

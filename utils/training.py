@@ -3,6 +3,7 @@
 import hashlib
 import math
 import os
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -10,49 +11,16 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from utils import models
+from utils import augmentation, models, muon
 from utils.data import Dataset, batches
 from utils.evaluation import accuracy
+from utils.recipe import FOUNDATION, RECIPE, Recipe
+from utils.storage import load_state, save_state
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained: AdamW (Loshchilov & Hutter, 2019) with one cycle (Smith & Topin, 2018).
-
-    Args:
-        epochs: passes over the training images, 1 or more.
-        batch_size: images per step, 1 or more.
-        learning_rate: the peak of the cycle, above 0.
-        weight_decay: AdamW's decoupled decay, 0 or more.
-        warm_up: share of the steps in which the rate rises to its peak, in 0...1.
-
-    Raises:
-        ValueError: names the value that is out of its range.
-    """
-
-    epochs: int = 6
-    batch_size: int = 128
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    warm_up: float = 0.3
-
-    def __post_init__(self):
-        least = {"epochs": 1, "batch_size": 1, "weight_decay": 0, "warm_up": 0}
-        for name, bound in least.items():
-            if not getattr(self, name) >= bound:
-                raise ValueError(f"{name} is {getattr(self, name)}; it has to be {bound} or more")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate is {self.learning_rate}; it has to be a number above 0")
-        if self.warm_up > 1:
-            raise ValueError(f"warm_up is {self.warm_up}; it is a share of the steps, in 0...1")
-
-
-RECIPE = Recipe()
+__all__ = ["FOUNDATION", "RECIPE", "DivergedError", "History", "Recipe", "base_network", "fit"]
 
 
 class DivergedError(FloatingPointError):
@@ -61,9 +29,10 @@ class DivergedError(FloatingPointError):
 
 @dataclass
 class History:
-    """What `fit` saw, one entry an epoch."""
+    """What `fit` saw: one entry an epoch, but for `step_loss`."""
 
-    loss: list[float] = field(default_factory=list)  # mean training loss
+    step_loss: list[float] = field(default_factory=list)  # of each batch, before its step
+    loss: list[float] = field(default_factory=list)  # mean of the epoch's steps
     validation_accuracy: list[float] = field(default_factory=list)  # points, 0...100
     seconds: list[float] = field(default_factory=list)  # training alone, without validation
 
@@ -75,7 +44,11 @@ def fit(
     seed: int,
     recipe: Recipe = RECIPE,
     transform: Callable[[Tensor], Tensor] | None = None,
-    loss_function: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
+    loss_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    schedule: Callable[[int, int], float] | None = None,
+    part: tuple[int, int] = (0, 1),
+    after_epoch: Callable[[nn.Module, History], bool | None] | None = None,
     progress: bool = True,
 ) -> History:
     """Train `model` in place on `data.train`, on the device its parameters are on; leave it in eval mode.
@@ -83,14 +56,18 @@ def fit(
     Args:
         model: called as `model(images)`; gives logits `[N, num_classes]`.
         data: `data.validation` is evaluated after each epoch, for the history alone: nothing is chosen by it.
-        seed: drives the order of the images, dropout and `transform`.
-        recipe: epochs, batch size and learning rate.
+        seed: drives the order of the images, dropout and augmentation.
+        recipe: how to train; what is given below takes the place of the recipe's.
         transform: augmentation, applied to whole batches `[N, C, H, W]`.
-        loss_function: called as `loss_function(logits, labels)`, gives a scalar.
+        loss_function: called as `loss_function(logits, labels)`, gives a scalar, a mean over the images.
+        optimizer: holds the parameters of `model`; its learning rate is the peak.
+        schedule: called as `schedule(step, steps)`, gives the factor of the learning rate; steps start at 0.
+        part: `(rank, processes)` where several processes train together: this one takes its share of batches.
+        after_epoch: called as `after_epoch(model, history)`; training stops where it returns True.
         progress: show a bar.
 
     Returns:
-        History with one entry an epoch.
+        History of the epochs and steps that ran.
 
     Raises:
         DivergedError: when the loss is not finite, with the step and the learning rate.
@@ -98,10 +75,11 @@ def fit(
     device = next(model.parameters()).device
     data = data.to(device)
     steps = recipe.epochs * math.ceil(len(data.train) / recipe.batch_size)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
-    schedule = one_cycle(optimizer, recipe, steps)
+    transform = transform or recipe.transform()
+    loss_function = loss_function or recipe.loss_function()
+    optimizer = optimizer or recipe.make_optimizer(model)
+    factor = schedule or recipe.one_cycle
+    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step, steps))
     generator = torch.Generator().manual_seed(seed)
     history = History()
     hidden = not progress or os.environ.get("TQDM_DISABLE") == "1"  # the notebook bar does not look there
@@ -109,44 +87,38 @@ def fit(
         torch.manual_seed(seed)
         for _ in range(recipe.epochs):
             model.train()
-            start, total = time.perf_counter(), 0.0
+            start, before = time.perf_counter(), len(history.step_loss)
             for images, labels in batches(
                 data.train, recipe.batch_size, generator=generator, transform=transform
             ):
-                loss = loss_function(model(images), labels)
-                if not torch.isfinite(loss):
-                    raise DivergedError(_diverged(loss, bar.n, schedule))
-                optimizer.zero_grad()
-                loss.backward()
+                images, labels = images[part[0] :: part[1]], labels[part[0] :: part[1]]
+                loss = _backward(model, images, labels, loss_function, optimizer, recipe.accumulation)
+                history.step_loss.append(loss)
+                if not math.isfinite(loss):
+                    raise DivergedError(_diverged(loss, bar.n, rates))
+                if recipe.clip_norm < math.inf:
+                    nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
                 optimizer.step()
-                schedule.step()
-                total += loss.item() * len(labels)
+                rates.step()
                 bar.update()
             history.seconds.append(time.perf_counter() - start)
-            history.loss.append(total / len(data.train))
+            history.loss.append(statistics.fmean(history.step_loss[before:]))
             history.validation_accuracy.append(accuracy(model.eval(), data.validation))
             bar.set_postfix(validation=f"{history.validation_accuracy[-1]:.1f}")
+            if after_epoch and after_epoch(model, history):
+                break
     return history
 
 
-def one_cycle(
-    optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """Raise the learning rate linearly to its peak, then let it fall to 0 along half a cosine.
-
-    Args:
-        optimizer: its learning rate is the peak.
-        recipe: `recipe.warm_up` is the share of `steps` that rises.
-        steps: optimizer steps of the whole run.
-    """
-    rise = max(1, round(recipe.warm_up * steps))
-
-    def factor(step: int) -> float:
-        if step < rise:
-            return (step + 1) / rise
-        return 0.5 * (1 + math.cos(math.pi * (step - rise + 1) / max(1, steps - rise)))
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+def _backward(model, images, labels, loss_function, optimizer, parts: int) -> float:
+    """Fill the gradients of a batch, taken in `parts` one after the other; give its loss."""
+    optimizer.zero_grad()
+    total = 0.0
+    for some, targets in zip(images.chunk(parts), labels.chunk(parts), strict=True):
+        loss = loss_function(model(some), targets) * (len(some) / len(images))
+        loss.backward()
+        total += loss.item()
+    return total
 
 
 def base_network(data: Dataset, seed: int, *, width: int = 32, recipe: Recipe = RECIPE) -> nn.Module:
@@ -182,7 +154,7 @@ def base_network(data: Dataset, seed: int, *, width: int = 32, recipe: Recipe = 
 def cache_key(data: Dataset, seed: int, width: int, recipe: Recipe) -> str:
     """A name for a trained network that changes with everything that could change its weights."""
     digest = hashlib.sha256()
-    for path in (models.__file__, __file__):
+    for path in (models.__file__, muon.__file__, augmentation.__file__, __file__):
         digest.update(Path(path).read_bytes())
     for tensor in (data.train.images, data.train.labels):
         digest.update(tensor.cpu().contiguous().numpy())
@@ -190,34 +162,8 @@ def cache_key(data: Dataset, seed: int, width: int, recipe: Recipe) -> str:
     return f"resnet{width}-{Path(data.name).name}-{seed}-{digest.hexdigest()[:16]}"
 
 
-def save_state(path: Path, state: dict[str, Tensor]) -> None:
-    """Write `state` beside `path` and rename it, so that no reader ever sees half a file."""
-    part = path.with_suffix(".part")
-    save_file(state, part, metadata={"digest": _digest(state)})
-    os.replace(part, path)
-
-
-def load_state(path: Path) -> dict[str, Tensor] | None:
-    """The tensors stored at `path`, or None where there is no file or it is damaged."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            digest = (file.metadata() or {}).get("digest")
-    except (OSError, SafetensorError):
-        return None
-    return state if digest == _digest(state) else None
-
-
-def _digest(state: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        digest.update(name.encode())
-        digest.update(state[name].contiguous().numpy())
-    return digest.hexdigest()
-
-
-def _diverged(loss: Tensor, step: int, schedule: torch.optim.lr_scheduler.LRScheduler) -> str:
+def _diverged(loss: float, step: int, rates: torch.optim.lr_scheduler.LRScheduler) -> str:
     return (
-        f"the loss is {loss.item()} at step {step}, at a learning rate of {schedule.get_last_lr()[0]:.2e}; "
+        f"the loss is {loss} at step {step}, at a learning rate of {rates.get_last_lr()[0]:.2e}; "
         "lower the learning rate, or check that images and labels are finite"
     )
