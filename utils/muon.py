@@ -63,12 +63,16 @@ class Muon(torch.optim.Optimizer):
         self.adamw = torch.optim.AdamW(rest, lr=lr, weight_decay=weight_decay)
         self.param_groups += self.adamw.param_groups  # the same objects: a schedule changes both
 
+    def state_dict(self):
+        """Not offered: the moments of AdamW would be missing."""
+        raise NotImplementedError("Muon cannot be stored; train in one go, as utils.training.fit does")
+
     @torch.no_grad()
-    def step(self, closure=None):
-        """Change every parameter once, by the gradients that are there."""
+    def step(self):
+        """Change every parameter that has a gradient."""
         self.adamw.step()
         group = self.param_groups[0]
-        for p in group["params"]:
+        for p in (p for p in group["params"] if p.grad is not None):
             state = self.state[p]
             average = state.setdefault("average", torch.zeros_like(p))
             average.lerp_(p.grad, 1 - group["momentum"])

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from utils import augmentation, models, muon
+from utils import recipe as recipes
 from utils.data import Dataset, batches
 from utils.evaluation import accuracy
 from utils.recipe import FOUNDATION, RECIPE, Recipe
@@ -71,7 +72,13 @@ def fit(
 
     Raises:
         DivergedError: when the loss is not finite, with the step and the learning rate.
+        ValueError: if a batch does not divide into equal shares for the processes of `part`.
     """
+    if recipe.batch_size % part[1] or len(data.train) % recipe.batch_size % part[1]:
+        raise ValueError(
+            f"batches of {recipe.batch_size} out of {len(data.train)} images do not all divide by {part[1]} "
+            "processes; choose another batch size, or fewer images"
+        )
     device = next(model.parameters()).device
     data = data.to(device)
     steps = recipe.epochs * math.ceil(len(data.train) / recipe.batch_size)
@@ -79,7 +86,9 @@ def fit(
     loss_function = loss_function or recipe.loss_function()
     optimizer = optimizer or recipe.make_optimizer(model)
     factor = schedule or recipe.one_cycle
-    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step, steps))
+    for group in optimizer.param_groups:
+        group.pop("initial_lr", None)  # an earlier schedule's, where the optimizer has been used before
+    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(min(step, steps - 1), steps))
     generator = torch.Generator().manual_seed(seed)
     history = History()
     hidden = not progress or os.environ.get("TQDM_DISABLE") == "1"  # the notebook bar does not look there
@@ -95,7 +104,7 @@ def fit(
                 loss = _backward(model, images, labels, loss_function, optimizer, recipe.accumulation)
                 history.step_loss.append(loss)
                 if not math.isfinite(loss):
-                    raise DivergedError(_diverged(loss, bar.n, rates))
+                    raise DivergedError(_diverged(loss, len(history.step_loss) - 1, rates))
                 if recipe.clip_norm < math.inf:
                     nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
                 optimizer.step()
@@ -154,7 +163,7 @@ def base_network(data: Dataset, seed: int, *, width: int = 32, recipe: Recipe = 
 def cache_key(data: Dataset, seed: int, width: int, recipe: Recipe) -> str:
     """A name for a trained network that changes with everything that could change its weights."""
     digest = hashlib.sha256()
-    for path in (models.__file__, muon.__file__, augmentation.__file__, __file__):
+    for path in (models.__file__, muon.__file__, augmentation.__file__, recipes.__file__, __file__):
         digest.update(Path(path).read_bytes())
     for tensor in (data.train.images, data.train.labels):
         digest.update(tensor.cpu().contiguous().numpy())
