@@ -63,6 +63,7 @@ def used(path):
         names |= set(re.findall(r"evidence\.\w+\(\"(\w+)\"", source))
         prefixes = re.findall(r"evidence\.\w+\(f\"(\w+)\{", source)
         names |= {name.replace("\\", "") for name in recorded(path) for p in prefixes if name.startswith(p)}
+        names |= {f"{prefix}x" for prefix in prefixes}  # what an f-string of `record` may become as well
     return names
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import math
 import os
 
 import pytest
@@ -19,10 +20,8 @@ def test_two_processes_equal_one_with_the_whole_batch(stripes, tmp_path, monkeyp
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(parallel.tempfile, "tempdir", None)  # Python remembers the first answer
     lenet = LeNet300100(1, 8, 2)
-    plain, tight = (
-        copy.deepcopy(lenet),
-        dataclasses.replace(SGD, clip_norm=0.1),
-    )  # shortens the whole gradient
+    plain = copy.deepcopy(lenet)
+    tight = dataclasses.replace(SGD, clip_norm=0.1)  # shortens the whole gradient
     together = parallel.train({"plain": (lenet, stripes, SGD), "clipped": (lenet, stripes, tight)}, seed=3)
     assert os.listdir(tmp_path) == []
     for name, recipe in (("plain", SGD), ("clipped", tight)):
@@ -36,10 +35,16 @@ def test_two_processes_equal_one_with_the_whole_batch(stripes, tmp_path, monkeyp
         assert together[name][0].seconds > 0
     assert all(torch.equal(*pair) for pair in zip(plain.parameters(), lenet.parameters(), strict=True))
 
+    together["plain"][0].parameters["3.bias"][5] += 0.5  # what `compare` is to find
+    monkeypatch.setattr(parallel, "train", lambda runs, seed, processes: {"plain": together["plain"]})
+    (found,) = parallel.compare({"plain": (lenet, stripes, SGD)}, seed=3).values()
+    assert found.difference == pytest.approx(0.5, abs=1e-5) and found.alone > 0
+    assert found.together == together["plain"][0].seconds
+
 
 def test_a_failing_process_is_quoted():
-    with pytest.raises(RuntimeError, match=r"(?s)_time_rounds failed in its processes.*negative dimension"):
-        parallel.time_all_reduce([-4])
+    with pytest.raises(RuntimeError, match=r"(?s)sqrt failed in its processes.*math domain error"):
+        parallel.launch(math.sqrt, -1, processes=1)
 
 
 @pytest.mark.parametrize("batch_size", [33, 30])  # 256 images: the last batch has 25, or 16

@@ -1,18 +1,19 @@
-"""The rules of chapter 2 against torch's, and against themselves with one term dropped."""
+"""The rules and schedules of chapter 2 against torch's, and against themselves with one term dropped."""
 
 import ast
 import copy
 import json
-import math
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
 from utils.muon import orthogonalize
+from utils.optimizers import RuleOptimizer
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "02_training.ipynb"
 SOURCES = [
@@ -37,7 +38,7 @@ def statement(name):
 
 def run(*nodes):
     """Execute statements of the chapter; give what they define."""
-    names = {"torch": torch, "nn": nn, "math": math, "orthogonalize": orthogonalize}
+    names = {"torch": torch, "np": np, "orthogonalize": orthogonalize}
     exec(compile(ast.Module([*nodes], []), "chapter", "exec"), names)
     return names
 
@@ -100,7 +101,10 @@ def problems():
     labels = torch.randint(3, (40,), generator=draws)
     return {
         "quadratic": (torch.ones(3, 2), lambda w: (scales * w**2).sum()),
-        "valley": (torch.tensor([[-3.0], [3.5]]), lambda w: 0.5 * w[0, 0] ** 2 + 10 * (w[1, 0] - w[0, 0] ** 2) ** 2),
+        "valley": (
+            torch.tensor([[-3.0], [3.5]]),
+            lambda w: 0.5 * w[0, 0] ** 2 + 10 * (w[1, 0] - 0.25 * w[0, 0] ** 2) ** 2,
+        ),
         "softmax": (torch.zeros(7, 3), lambda w: nn.functional.cross_entropy(images @ w, labels)),
     }
 
@@ -126,15 +130,22 @@ def equal(make_ours, make_theirs, problem, schedules=(None, None)):
     return True
 
 
+def definitions(rule, node=None):
+    """The rules by name; in place of the statement that defines `rule`, `node`."""
+    home = "adam" if rule == "adamw" else rule
+    names = run(statement("adam"), node or statement(home))
+    return names | {"adamw": partial(names["adam"], decay=0.01)}
+
+
 def optimizer_equal(names, rule, problem):
-    chosen = partial(names[rule], dtype=torch.bfloat16) if rule == "muon" else names[rule]
-    ours = partial(names["Written"], rule=chosen, lr=0.01)
+    ours = partial(RuleOptimizer, rule=names[rule], lr=0.01)
     return equal(ours, partial(LIBRARY[rule], lr=0.01), problem)
 
 
-def definitions(rule, node=None):
-    nodes = {name: statement(name) for name in ("adam", "adamw", rule, "Written")}
-    return run(*(nodes | {rule: node or nodes[rule]}).values())
+@pytest.fixture(autouse=True)
+def torch_orthogonalizes_in_64_bits(monkeypatch):
+    """Its Muon rounds to bfloat16 inside, where sums in another order differ in the third digit."""
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
@@ -143,19 +154,20 @@ def test_every_optimizer_equals_the_librarys(rule, problem):
     assert optimizer_equal(definitions(rule), rule, problem)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "adam"])  # it is adamw without its decay
 def test_an_optimizer_without_one_of_its_terms_does_not(rule):
-    mutants = list(dropped(statement(rule)))
-    assert len(mutants) >= 4
-    survivors = []
-    for mutant in mutants:
+    survivors, caught = [], 0
+    for mutant in dropped(statement("adam" if rule == "adamw" else rule)):
         try:
             names = definitions(rule, mutant)
-            if all(optimizer_equal(names, rule, problem) for problem in ("softmax", "quadratic", "valley")):
-                survivors.append(ast.unparse(mutant))
+            same = all(
+                optimizer_equal(names, rule, problem) for problem in ("softmax", "quadratic", "valley")
+            )
         except (TypeError, ValueError, RuntimeError, AttributeError, OverflowError, ZeroDivisionError):
-            continue  # a rule that no longer runs is caught as well
-    assert not survivors
+            same = False  # a rule that no longer runs is caught as well
+        survivors += [ast.unparse(mutant)] if same else []
+        caught += not same
+    assert caught >= 4 and survivors == []
 
 
 def schedule_equal(factor, theirs, problem):
@@ -188,11 +200,14 @@ def test_a_schedule_without_one_of_its_terms_does_not():
     for name in ("one_cycle", "SCHEDULES"):
         nodes = {"one_cycle": statement("one_cycle"), "SCHEDULES": statement("SCHEDULES")}
         for mutant in dropped(nodes[name]):
-            if "10 * step / steps" not in ast.unparse(mutant):
+            if name == "SCHEDULES" and "1 / (1 + 10 * step / steps)" not in ast.unparse(mutant):
                 continue  # the inverse-time decay has changed, which torch does not have
             table, checked = run(*(nodes | {name: mutant}).values())["SCHEDULES"], checked + 1
             try:
-                same = [schedule_equal(table[key], last_step_spared(THEIRS[key]), "quadratic") for key in SCHEDULES]
+                same = [
+                    schedule_equal(table[key], last_step_spared(THEIRS[key]), "quadratic")
+                    for key in SCHEDULES
+                ]
             except (TypeError, ValueError, OverflowError, ZeroDivisionError):
                 continue
             survivors += [ast.unparse(mutant)] if all(same) else []

@@ -137,7 +137,12 @@ class Stored:
         return self.interval(name, at).mean
 
     def sweep(self, name):
-        """Give a sweep to draw: a DataFrame with the columns at, mean, low, high, std, n, sorted by at."""
+        """Give a sweep to draw: a DataFrame with the columns at, mean, low, high, std, n, sorted by at.
+
+        It is empty while the chapter has no evidence at all.
+        """
+        if self.rows.empty:
+            return pd.DataFrame(columns=["at", *Interval._fields], dtype=float)
         points = sorted(self.rows.loc[self.rows["name"] == name, "at"].dropna().unique())
         if not points:
             self.values(name, 0)  # raises, and names what there is

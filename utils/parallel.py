@@ -28,6 +28,7 @@ from torch.nn.parallel import DistributedDataParallel
 if TYPE_CHECKING:
     from utils.data import Dataset
     from utils.recipe import Recipe
+    from utils.training import History
 
 ROOT = Path(__file__).parents[1]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -50,7 +51,12 @@ def train_share(model: nn.Module, data: Dataset, recipe: Recipe, seed: int) -> T
     part = (dist.get_rank(), dist.get_world_size())
     history = fit(replica, data, seed=seed, recipe=recipe, part=part, progress=False)
     parameters = {name: value.detach() for name, value in replica.module.named_parameters()}
-    return Trained(parameters, history.seconds[-1] * recipe.epochs / len(history.step_loss))
+    return Trained(parameters, _step_seconds(history, recipe))
+
+
+def _step_seconds(history: History, recipe: Recipe) -> float:
+    """Seconds of a step of the last epoch."""
+    return history.seconds[-1] * recipe.epochs / len(history.step_loss)
 
 
 def train(
@@ -83,6 +89,48 @@ def train(
         packed[name] = (model, _packed(data), recipe)
     shares = launch(_train_each, packed, seed, processes=processes)
     return {name: [share[name] for share in shares] for name in runs}
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """One process against several: largest `difference` of any parameter, seconds of a step of either."""
+
+    difference: float
+    alone: float
+    together: float
+
+
+def compare(
+    runs: Mapping[Hashable, tuple[nn.Module, Dataset, Recipe]], seed: int, *, processes: int = 2
+) -> dict[Hashable, Compared]:
+    """Train networks in several processes and in this one, which takes whole batches on one thread.
+
+    Args:
+        runs: as for `train`.
+        seed: as for `train`.
+        processes: as for `train`.
+
+    Returns:
+        Name to Compared.
+
+    Raises:
+        ValueError: as `train`.
+        RuntimeError: as `train`.
+    """
+    from utils.training import fit  # here, because it takes seconds that `time_all_reduce` need not wait
+
+    shares, found, threads = train(runs, seed, processes=processes), {}, torch.get_num_threads()
+    torch.set_num_threads(1)  # as each of the others has
+    try:
+        for name, (model, data, recipe) in runs.items():
+            alone, together = copy.deepcopy(model), shares[name][0]
+            history = fit(alone, data, seed=seed, recipe=recipe, progress=False)
+            pairs = zip(alone.parameters(), together.parameters.values(), strict=True)
+            difference = max((one - other).abs().max().item() for one, other in pairs)
+            found[name] = Compared(difference, _step_seconds(history, recipe), together.seconds)
+    finally:
+        torch.set_num_threads(threads)
+    return found
 
 
 def time_all_reduce(sizes: Iterable[int], *, repeats: int = 30, processes: int = 2) -> dict[int, float]:

@@ -1,6 +1,6 @@
 """The book's style, and the plots that more than one chapter draws."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from pandas import DataFrame
 from torch import Tensor
 
 # Okabe & Ito's palette: apart for colour-blind readers, and ordered so that neighbours differ in grey.
@@ -133,7 +134,9 @@ def plot_costs(points: Mapping[str, Mapping[str, float]], *, unit: str = "points
     return figure
 
 
-def plot_intervals(axis: Axes, names: Sequence[str], sweep, live: Mapping[str, float] | None = None) -> None:
+def plot_intervals(
+    axis: Axes, names: Sequence[str], sweep: DataFrame, live: Mapping[str, float] | None = None
+) -> None:
     """Draw one row a name: the mean over seeds as a dot, its 95 % interval as a bar, this run as a ring.
 
     Args:
@@ -143,18 +146,55 @@ def plot_intervals(axis: Axes, names: Sequence[str], sweep, live: Mapping[str, f
         live: what this run measured, by name; a name may be missing.
 
     Raises:
-        ValueError: if there are not as many names as points.
+        ValueError: if there are points, but not as many as names.
     """
-    if len(names) != len(sweep):
+    if len(sweep) and len(names) != len(sweep):
         raise ValueError(f"{len(names)} names for {len(sweep)} points; give one name a point")
     rows = np.arange(len(names))
     reach = [sweep["mean"] - sweep["low"], sweep["high"] - sweep["mean"]]
-    axis.errorbar(sweep["mean"], rows, xerr=reach, fmt="o", capsize=3, label="five runs")
+    axis.errorbar(sweep["mean"], rows[: len(sweep)], xerr=reach, fmt="o", capsize=3, label="five runs")
     if live:
         shown = [(value, list(names).index(name)) for name, value in live.items()]
         axis.plot(*zip(*shown, strict=True), "s", color=COLOURS[1], fillstyle="none", label="this run")
     axis.set_yticks(rows, names)
     axis.invert_yaxis()
+
+
+def plot_curves(axis: Axes, sweeps: Mapping[str, DataFrame]) -> None:
+    """Draw a line a sweep, the mean over seeds with its 95 % interval as a band, and its name at the end.
+
+    Args:
+        axis: drawn on; set its scales before.
+        sweeps: name to a DataFrame with the columns at, mean, low, high, as `Stored.sweep` gives it.
+    """
+    for i, (name, sweep) in enumerate(sweeps.items()):
+        colour = COLOURS[i % len(COLOURS)]
+        axis.plot(sweep["at"], sweep["mean"], MARKERS[i % len(MARKERS)] + "-", color=colour, label=name)
+        axis.fill_between(sweep["at"], sweep["low"], sweep["high"], color=colour, alpha=0.15)
+        if len(sweep):
+            end, place = sweep.iloc[-1], {"textcoords": "offset points", "va": "center", "fontsize": 10}
+            axis.annotate(name, (end["at"], end["mean"]), (6, 0), color=colour, **place)
+
+
+def plot_paths(height: Callable, paths: Mapping[str, np.ndarray], window: Sequence[float]) -> Figure:
+    """Draw paths over the contours of a surface with its minimum at 0, one small map each.
+
+    Args:
+        height: called as `height(x, y)` on arrays.
+        paths: name to `[steps, 2]`; the title adds the height of the last point.
+        window: left, right, bottom and top of the maps.
+    """
+    x, y = np.meshgrid(np.linspace(*window[:2], 120), np.linspace(*window[2:], 120))
+    figure, axes = plt.subplots(-(-len(paths) // 4), 4, figsize=(7.2, 4.2), sharex=True, sharey=True)
+    for axis, (name, path) in zip(axes.flat, paths.items(), strict=True):
+        axis.contour(x, y, height(x, y), levels=[0.1, 0.5, 2, 6, 15, 40], colors="grey", linewidths=0.7)
+        axis.plot(*np.transpose(path), ".-", markersize=4, linewidth=1)
+        axis.plot(0, 0, "*", color=COLOURS[1], markersize=11)
+        axis.set_title(f"{name}: {height(*path[-1]):.1g}", fontsize=11)
+        axis.set(xlim=window[:2], ylim=window[2:])
+    figure.supxlabel("$x$")
+    figure.supylabel("$y$")
+    return figure
 
 
 MAP = {  # the families of techniques, and the chapter of each
