@@ -13,8 +13,8 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     Args:
         parameters: of a network.
-        rule: called as `rule(w, g, state, lr)`; gives the new parameter. `w` is a parameter, `g` its gradient,
-            `state` a dictionary that is its own from step to step, `lr` the learning rate.
+        rule: called as `rule(w, g, state, lr)`; gives the new parameter. `w` is the old one, `g` its
+            gradient, `state` a dictionary that is its own from step to step, `lr` the learning rate.
         lr: learning rate, above 0.
 
     Raises:
