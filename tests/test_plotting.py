@@ -92,3 +92,12 @@ def test_intervals_show_means_reaches_and_this_run():
     assert [label.get_text() for label in axis.get_yticklabels()] == ["one", "two"]
     with pytest.raises(ValueError, match="1 names for 2 points"):
         plotting.plot_intervals(axis, ["one"], sweep)
+
+
+def test_paths_show_every_step_and_the_height_of_the_last():
+    paths = {"down": np.array([[2.0, 0.0], [1.0, 0.0]]), "stay": np.array([[0.0, 1.0]])}
+    figure = plotting.plot_paths(lambda x, y: x**2 + 4 * y**2, paths, (-3, 3, -2, 2))
+    titled = {axis.get_title(): axis for axis in figure.axes if axis.get_title()}
+    assert list(titled) == ["down: 1", "stay: 4"]
+    np.testing.assert_allclose(titled["down: 1"].lines[0].get_xydata(), paths["down"])
+    assert titled["down: 1"].get_xlim() == (-3, 3)

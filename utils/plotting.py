@@ -160,22 +160,6 @@ def plot_intervals(
     axis.invert_yaxis()
 
 
-def plot_curves(axis: Axes, sweeps: Mapping[str, DataFrame]) -> None:
-    """Draw a line a sweep, the mean over seeds with its 95 % interval as a band, and its name at the end.
-
-    Args:
-        axis: drawn on; set its scales before.
-        sweeps: name to a DataFrame with the columns at, mean, low, high, as `Stored.sweep` gives it.
-    """
-    for i, (name, sweep) in enumerate(sweeps.items()):
-        colour = COLOURS[i % len(COLOURS)]
-        axis.plot(sweep["at"], sweep["mean"], MARKERS[i % len(MARKERS)] + "-", color=colour, label=name)
-        axis.fill_between(sweep["at"], sweep["low"], sweep["high"], color=colour, alpha=0.15)
-        if len(sweep):
-            end, place = sweep.iloc[-1], {"textcoords": "offset points", "va": "center", "fontsize": 10}
-            axis.annotate(name, (end["at"], end["mean"]), (6, 0), color=colour, **place)
-
-
 def plot_paths(height: Callable, paths: Mapping[str, np.ndarray], window: Sequence[float]) -> Figure:
     """Draw paths over the contours of a surface with its minimum at 0, one small map each.
 
