@@ -169,8 +169,11 @@ def plot_paths(height: Callable, paths: Mapping[str, np.ndarray], window: Sequen
         window: left, right, bottom and top of the maps.
     """
     x, y = np.meshgrid(np.linspace(*window[:2], 120), np.linspace(*window[2:], 120))
-    figure, axes = plt.subplots(-(-len(paths) // 4), 4, figsize=(7.2, 4.2), sharex=True, sharey=True)
-    for axis, (name, path) in zip(axes.flat, paths.items(), strict=True):
+    rows = -(-len(paths) // 4)
+    figure, axes = plt.subplots(rows, 4, figsize=(7.2, 2.1 * rows), sharex=True, sharey=True, squeeze=False)
+    for axis in axes.flat[len(paths) :]:
+        axis.axis("off")
+    for axis, (name, path) in zip(axes.flat, paths.items(), strict=False):
         axis.contour(x, y, height(x, y), levels=[0.1, 0.5, 2, 6, 15, 40], colors="grey", linewidths=0.7)
         axis.plot(*np.transpose(path), ".-", markersize=4, linewidth=1)
         axis.plot(0, 0, "*", color=COLOURS[1], markersize=11)
