@@ -86,7 +86,7 @@ LIBRARY = {
 }
 THEIRS = {
     "constant": partial(lr_scheduler.ConstantLR, factor=1.0),
-    "exponential": partial(lr_scheduler.ExponentialLR, gamma=0.02 ** (1 / STEPS)),
+    "exponential": partial(lr_scheduler.ExponentialLR, gamma=0.05 ** (1 / STEPS)),
     "linear": partial(lr_scheduler.LinearLR, start_factor=1.0, end_factor=0.0, total_iters=STEPS),
     "cosine": partial(lr_scheduler.CosineAnnealingLR, T_max=STEPS),
     "one cycle": partial(lr_scheduler.OneCycleLR, max_lr=0.01, total_steps=STEPS, cycle_momentum=False),
