@@ -42,7 +42,12 @@ def test_two_processes_equal_one_with_the_whole_batch(stripes, tmp_path, monkeyp
     assert found.together == together["plain"][0].seconds
 
 
-def test_a_failing_process_is_quoted():
+def test_a_failing_process_is_quoted(tmp_path, monkeypatch):
+    """The interpreter is a script that fails, as starting torch would take seconds."""
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\necho 'math domain error' >&2\nexit 3\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(parallel.sys, "executable", str(script))
     with pytest.raises(RuntimeError, match=r"(?s)sqrt failed in its processes.*math domain error"):
         parallel.launch(math.sqrt, -1, processes=1)
 

@@ -293,6 +293,7 @@ PROCESS = """
 import sys, torch
 from utils import training
 from utils.data import Dataset, Split
+from utils.models import ResNet
 labels = torch.arange(512) % 2
 split = Split(labels.float().view(-1, 1, 1, 1).expand(-1, 1, 8, 8).contiguous(), labels)
 fit = training.fit
@@ -301,34 +302,33 @@ def counted(*args, **kwargs):
     return fit(*args, **kwargs, progress=False)
 training.fit = counted
 training.base_network(Dataset("d", split, split, split, ("a", "b")), 0, width=2)
-"""
-
-
-def test_processes_started_together_train_once(cache, tmp_path):
-    log = tmp_path / "log"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", PROCESS, str(log)]
-    started = [subprocess.Popen(command, env=environment) for _ in range(2)]
-    assert [process.wait() for process in started] == [0, 0]
-    assert log.read_text() == "trained\n"
-
-
-NARROW = """
-import torch
-from utils.data import Dataset, Split
-from utils.models import ResNet
-from utils.training import Recipe, fit
 torch.set_num_threads(2)
 split = Split(torch.rand(3 * 17, 3, 32, 32), torch.arange(51) % 2)
 for width in (4, 7, 12, 14):
     fit(ResNet(width, 3, 2), Dataset("d", split, split, split, ("a", "b")), seed=0,
-        recipe=Recipe(epochs=1, batch_size=17), progress=False)
-print("trained")
+        recipe=training.Recipe(epochs=1, batch_size=17), progress=False)
+print("narrow networks trained")
 """
 
 
-def test_narrow_networks_and_odd_batches_do_not_crash():
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    """Two processes that train the same network, then narrow ones: their ends, and the log of the first."""
+    folder = tmp_path_factory.mktemp("processes")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    environment["BOOK_CACHE_DIR"] = str(folder)
+    command = [sys.executable, "-c", PROCESS, str(folder / "log")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    started = [subprocess.Popen(command, env=environment, **pipes) for _ in range(2)]
+    outputs = [process.communicate() for process in started]
+    return list(zip(started, outputs, strict=True)), (folder / "log").read_text()
+
+
+def test_processes_started_together_train_once(processes):
+    assert processes[1] == "trained\n"
+
+
+def test_narrow_networks_and_odd_batches_do_not_crash(processes):
     """With the channels last in memory, torch 2.14.1 writes past its buffers on a CPU in just this case."""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    run = subprocess.run([sys.executable, "-c", NARROW], env=environment, capture_output=True, text=True)
-    assert (run.returncode, run.stdout) == (0, "trained\n"), run.stderr
+    for process, (out, errors) in processes[0]:
+        assert (process.returncode, out) == (0, "narrow networks trained\n"), errors
