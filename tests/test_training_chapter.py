@@ -2,9 +2,7 @@
 
 import ast
 import copy
-import json
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,35 +10,14 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
+from tests.chapter_source import Chapter
 from utils.muon import orthogonalize
 from utils.optimizers import RuleOptimizer
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "02_training.ipynb"
-SOURCES = [
-    "".join(cell["source"])
-    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    if cell["cell_type"] == "code"
-]
+CHAPTER = Chapter("02_training", torch=torch, np=np, orthogonalize=orthogonalize)
 RULES = ["gradient_descent", "momentum", "adagrad", "rmsprop", "adam", "adamw", "lion", "muon"]
 SCHEDULES = ["constant", "exponential", "linear", "cosine", "one cycle"]  # torch has no inverse-time decay
 STEPS = 100
-
-
-def statement(name):
-    """The statement of the chapter that defines `name`."""
-    for source in SOURCES:
-        for node in ast.parse(source).body:
-            defined = [target.id for target in getattr(node, "targets", []) if isinstance(target, ast.Name)]
-            if name in (*defined, getattr(node, "name", None)):
-                return node
-    raise LookupError(f"the chapter does not define {name}")
-
-
-def run(*nodes):
-    """Execute statements of the chapter; give what they define."""
-    names = {"torch": torch, "np": np, "orthogonalize": orthogonalize}
-    exec(compile(ast.Module([*nodes], []), "chapter", "exec"), names)
-    return names
 
 
 def dropped(node):
@@ -133,7 +110,7 @@ def equal(make_ours, make_theirs, problem, schedules=(None, None)):
 def definitions(rule, node=None):
     """The rules by name; in place of the statement that defines `rule`, `node`."""
     home = "adam" if rule == "adamw" else rule
-    names = run(statement("adam"), node or statement(home))
+    names = CHAPTER.run("adam", node or home)
     return names | {"adamw": partial(names["adam"], decay=0.01)}
 
 
@@ -157,7 +134,7 @@ def test_every_optimizer_equals_the_librarys(rule, problem):
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "adam"])  # it is adamw without its decay
 def test_an_optimizer_without_one_of_its_terms_does_not(rule):
     survivors, caught = [], 0
-    for mutant in dropped(statement("adam" if rule == "adamw" else rule)):
+    for mutant in dropped(CHAPTER.statement("adam" if rule == "adamw" else rule)):
         try:
             names = definitions(rule, mutant)
             same = all(
@@ -179,13 +156,13 @@ def schedule_equal(factor, theirs, problem):
 @pytest.mark.parametrize("problem", PROBLEMS)
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_every_schedule_equals_torchs(name, problem):
-    table = run(statement("one_cycle"), statement("SCHEDULES"))["SCHEDULES"]
+    table = CHAPTER.run("one_cycle", "SCHEDULES")["SCHEDULES"]
     assert schedule_equal(table[name], last_step_spared(THEIRS[name]), problem)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_warm_up_equals_torchs_linear_rise(problem):
-    names = run(statement("one_cycle"), statement("SCHEDULES"), statement("warmed"))
+    names = CHAPTER.run("one_cycle", "SCHEDULES", "warmed")
 
     def theirs(optimizer):
         rise = lr_scheduler.LinearLR(optimizer, start_factor=1 / 20, total_iters=19)
@@ -198,11 +175,11 @@ def test_warm_up_equals_torchs_linear_rise(problem):
 def test_a_schedule_without_one_of_its_terms_does_not():
     survivors, checked = [], 0
     for name in ("one_cycle", "SCHEDULES"):
-        nodes = {"one_cycle": statement("one_cycle"), "SCHEDULES": statement("SCHEDULES")}
-        for mutant in dropped(nodes[name]):
+        for mutant in dropped(CHAPTER.statement(name)):
             if name == "SCHEDULES" and "1 / (1 + 10 * step / steps)" not in ast.unparse(mutant):
                 continue  # the inverse-time decay has changed, which torch does not have
-            table, checked = run(*(nodes | {name: mutant}).values())["SCHEDULES"], checked + 1
+            nodes = {"one_cycle": "one_cycle", "SCHEDULES": "SCHEDULES"} | {name: mutant}
+            table, checked = CHAPTER.run(*nodes.values())["SCHEDULES"], checked + 1
             try:
                 same = [
                     schedule_equal(table[key], last_step_spared(THEIRS[key]), "quadratic")
