@@ -12,6 +12,7 @@ from utils.data import Dataset, Split
 from utils.masking import apply_masks, masked, train_masked
 from utils.models import ResNet, seeded
 from utils.recipe import FOUNDATION, RECIPE
+from utils.training import fit
 
 
 def small_data():
@@ -75,8 +76,6 @@ def test_masks_are_asked_for_at_regular_progress():
 
 
 def test_without_masks_it_is_the_usual_training():
-    from utils.training import fit
-
     recipe, data = replace(RECIPE, epochs=1, batch_size=8), small_data()
     usual = network()
     fit(usual, data, seed=3, recipe=recipe)
