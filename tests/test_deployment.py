@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from utils.deployment import to_onnx_runtime
+from utils.deployment import export, open_session, to_onnx_runtime
 from utils.models import ResNet
 
 
@@ -20,6 +20,14 @@ def test_any_batch_size_gives_the_same_logits(network):
         images = torch.rand(size, 3, 12, 12)
         with torch.no_grad():
             torch.testing.assert_close(exported(images), network(images), rtol=1e-4, atol=1e-5)
+
+
+def test_a_file_gives_the_same_logits(network, tmp_path):
+    images = torch.rand(3, 3, 12, 12)
+    export(network, images, tmp_path / "model.onnx")
+    with torch.no_grad():
+        wanted = network(images)
+    torch.testing.assert_close(open_session(tmp_path / "model.onnx")(images), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_training_mode_and_single_examples_are_refused(network):

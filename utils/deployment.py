@@ -9,16 +9,13 @@ import torch
 from torch import Tensor, nn
 
 
-def to_onnx_runtime(model: nn.Module, example: Tensor, *, threads: int = 1) -> Callable[[Tensor], Tensor]:
-    """Export `model` and open it in ONNX Runtime on the CPU.
+def export(model: nn.Module, example: Tensor, path: Path) -> None:
+    """Write `model` as an ONNX file.
 
     Args:
         model: on the CPU, in eval mode.
         example: `[N, C, H, W]` float32 with N of 2 or more; the exported network takes any batch size.
-        threads: of ONNX Runtime; torch's own setting does not reach it.
-
-    Returns:
-        A function from images `[N, C, H, W]` to logits `[N, num_classes]`, to be timed by `cost.compare`.
+        path: of the new file.
 
     Raises:
         ValueError: if the model is in training mode, or the example is a single image, from which the
@@ -30,14 +27,32 @@ def to_onnx_runtime(model: nn.Module, example: Tensor, *, threads: int = 1) -> C
         raise ValueError(
             f"the example has {len(example)} image; give 2 or more, so that any batch size is exported"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        shapes = ({0: torch.export.Dim("batch")},)
-        torch.onnx.export(
-            model, (example,), path, dynamo=True, dynamic_shapes=shapes, external_data=False, verbose=False
-        )
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    shapes = ({0: torch.export.Dim("batch")},)
+    torch.onnx.export(
+        model, (example,), path, dynamo=True, dynamic_shapes=shapes, external_data=False, verbose=False
+    )
+
+
+def open_session(path: Path, *, threads: int = 1) -> Callable[[Tensor], Tensor]:
+    """Open an ONNX file in ONNX Runtime on the CPU.
+
+    Args:
+        path: of a network with one input and one output.
+        threads: of ONNX Runtime; torch's own setting does not reach it.
+
+    Returns:
+        A function from images `[N, C, H, W]` to logits `[N, num_classes]`, to be timed by `cost.compare`.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda images: torch.from_numpy(session.run(None, {name: images.numpy()})[0])
+
+
+def to_onnx_runtime(model: nn.Module, example: Tensor, *, threads: int = 1) -> Callable[[Tensor], Tensor]:
+    """Export `model` and open it in ONNX Runtime, without a file that stays; see `export`, `open_session`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        export(model, example, path)
+        return open_session(path, threads=threads)
