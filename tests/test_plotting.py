@@ -95,6 +95,21 @@ def test_intervals_show_means_reaches_and_this_run():
         plotting.plot_intervals(axis, ["one"], sweep)
 
 
+def test_sweeps_are_lines_with_intervals():
+    sweep = pd.DataFrame({"at": [2, 4], "mean": [5.0, 7.0], "low": [4.0, 6.5], "high": [6.5, 7.0]})
+    _, axis = plt.subplots()
+    plotting.plot_sweeps(axis, {f"line {i}": sweep + i for i in range(8)})
+    assert axis.get_legend_handles_labels()[1] == [f"line {i}" for i in range(8)]
+    for i, bars in enumerate(axis.containers):
+        np.testing.assert_allclose(bars.lines[0].get_xydata(), [[2 + i, 5 + i], [4 + i, 7 + i]])
+        ends = bars.lines[2][0].get_segments()
+        np.testing.assert_allclose(
+            ends, [[[2 + i, 4 + i], [2 + i, 6.5 + i]], [[4 + i, 6.5 + i], [4 + i, 7 + i]]]
+        )
+    markers = [bars.lines[0].get_marker() for bars in axis.containers]
+    assert len(set(markers[:7])) == 7 and markers[7] == markers[0]
+
+
 def test_paths_show_every_step_and_the_height_of_the_last():
     paths = {"down": np.array([[2.0, 0.0], [1.0, 0.0]]), "stay": np.array([[0.0, 1.0]])}
     figure = plotting.plot_paths(lambda x, y: x**2 + 4 * y**2, paths, (-3, 3, -2, 2))

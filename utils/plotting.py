@@ -1,5 +1,6 @@
 """The book's style, and the plots that more than one chapter draws."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -158,6 +159,18 @@ def plot_intervals(
         axis.plot(*zip(*shown, strict=True), "s", color=COLOURS[1], fillstyle="none", label="this run")
     axis.set_yticks(rows, names)
     axis.invert_yaxis()
+
+
+def plot_sweeps(axis: Axes, sweeps: Mapping[str, DataFrame]) -> None:
+    """Draw sweeps as lines with a marker a point: means over seeds, with their 95 % intervals.
+
+    Args:
+        axis: drawn on.
+        sweeps: label to DataFrame with the columns at, mean, low, high, as `Stored.sweep` gives it.
+    """
+    for (label, sweep), marker in zip(sweeps.items(), itertools.cycle(MARKERS)):
+        reach = [sweep["mean"] - sweep["low"], sweep["high"] - sweep["mean"]]
+        axis.errorbar(sweep["at"], sweep["mean"], reach, marker=marker, markersize=4, capsize=2, label=label)
 
 
 def plot_paths(height: Callable, paths: Mapping[str, np.ndarray], window: Sequence[float]) -> Figure:
