@@ -60,6 +60,20 @@ def test_log_scale_has_plain_labels():
     assert axis.xaxis.get_minor_formatter()(0.03) == ""
 
 
+WITHIN_A_DECADE = [((0.023, 0.09), {"0.03", "0.05"}), ((220, 1300), {"300", "500", "1000"})]
+
+
+@pytest.mark.parametrize(("values", "labels"), WITHIN_A_DECADE)
+def test_a_log_scale_within_a_decade_has_few_labels(values, labels):
+    figure, axis = plt.subplots()
+    axis.plot(values, values)
+    plotting.log_scale(axis.xaxis)
+    figure.canvas.draw()
+    low, high = axis.get_xlim()
+    shown = {tick.label1.get_text() for tick in axis.xaxis.get_major_ticks() if low <= tick.get_loc() <= high}
+    assert shown == labels
+
+
 def test_the_map_marks_what_it_is_asked_to():
     figure = plotting.book_map(["pruning"])
     bold = [text.get_text() for text in figure.axes[0].texts if text.get_weight() == "bold"]
