@@ -13,6 +13,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile # two processes of one thread each
 COMPILE := uv pip compile --universal --python-version 3.11 --no-header --no-annotate requirements.txt
 
 help: ## list the targets
@@ -40,10 +41,10 @@ run: $(INSTALLED) ## execute the chapters that have changed (DATASET=glyphs, CHA
 
 test: run ## execute the chapters that have changed, then all unit tests
 	@echo "Running the unit tests."
-	@$(PY) -m pytest
+	@$(PYTEST)
 
 unit: $(INSTALLED) ## the unit tests alone
-	@$(PY) -m pytest
+	@$(PYTEST)
 
 test-datasets: $(INSTALLED) ## execute every chapter on every dataset
 	@$(PY) -m runner.execution test-datasets

@@ -6,7 +6,7 @@ import heapq
 import itertools
 import math
 import warnings
-from collections import namedtuple
+from dataclasses import make_dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -31,7 +31,14 @@ from utils.models import ResNet, seeded
 
 draws = torch.Generator().manual_seed(0)
 IMAGES = torch.rand(16, 1, 12, 12, generator=draws)
-MODULES = {"copy": copy, "heapq": heapq, "math": math, "namedtuple": namedtuple, "np": np, "torch": torch}
+MODULES = {
+    "copy": copy,
+    "heapq": heapq,
+    "math": math,
+    "make_dataclass": make_dataclass,
+    "np": np,
+    "torch": torch,
+}
 MODULES |= {"F": F, "nn": nn, "parametrize": parametrize, "prune": prune, "layer_inputs": layer_inputs}
 CHAPTER = Chapter("04_quantization", **MODULES, sample=IMAGES)
 MAPS = CHAPTER.run(
@@ -312,6 +319,7 @@ class TestDuringTraining:
     def test_binary_weights_are_the_best_of_their_kind(self):
         weight = numbers(3, 2, 2, 2)
         found = self.FOUND["Binary"]()(weight)
+        assert all(len(row.unique()) == 2 for row in found.flatten(1))
         for ours, row in zip(found.flatten(1), weight.flatten(1), strict=True):
             signs = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=8)))
             sizes = (signs @ row / 8)[:, None]  # the best size for given signs
