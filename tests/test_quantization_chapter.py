@@ -344,7 +344,7 @@ class TestCodebooks:
     def test_kmeans_is_scikit_learns(self, count):
         values = numbers(300)
         centres, nearest = self.FOUND["kmeans"](values, count)
-        first = np.linspace(values.min(), values.max(), count)[:, None]
+        first = np.linspace(values.min().item(), values.max().item(), count)[:, None]
         theirs = KMeans(count, init=first, n_init=1, tol=0, algorithm="lloyd").fit(values[:, None].numpy())
         np.testing.assert_allclose(centres, np.sort(theirs.cluster_centers_.ravel()), atol=1e-5)
         assert (values - centres[nearest]).square().sum().item() == pytest.approx(theirs.inertia_, rel=1e-4)
