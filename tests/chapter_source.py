@@ -1,8 +1,13 @@
-"""Statements of a chapter, so that tests can run what the reader sees."""
+"""Statements of a chapter, so that tests can run what the reader sees, and a network to run them on."""
 
 import ast
 import json
 from pathlib import Path
+
+import torch
+from torch import nn
+
+from utils.models import ResNet, seeded
 
 
 class Chapter:
@@ -36,3 +41,12 @@ class Chapter:
         names = dict(self.known)
         exec(compile(ast.Module(nodes, []), "chapter", "exec"), names)
         return names
+
+
+def settled_network(draws, width=4):
+    """A residual network in eval mode, whose batch norms have numbers from the generator `draws`."""
+    built = seeded(lambda: ResNet(width, num_classes=5), 0)
+    for norm in (module for module in built.modules() if isinstance(module, nn.BatchNorm2d)):
+        for values in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
+            values.copy_(torch.rand(len(values), generator=draws) + 0.1)
+    return built.eval()

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.utils import prune
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from tests.chapter_source import Chapter
+from tests.chapter_source import Chapter, settled_network
 from utils.activations import layer_inputs, pooled_inputs
 from utils.evaluation import reestimate_batch_norm
 from utils.models import LeNet300100, ResNet, seeded
@@ -35,12 +35,7 @@ FILTERS = ("weights", "keep_largest", "Coupling", "couplings", "zeroed", "remove
 
 
 def network(width=4):
-    """A residual network whose batch norms are not at their initial values."""
-    built = seeded(lambda: ResNet(width, num_classes=5), 0)
-    for norm in (module for module in built.modules() if isinstance(module, nn.BatchNorm2d)):
-        for values in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
-            values.copy_(torch.rand(len(values), generator=draws) + 0.1)
-    return built.eval()
+    return settled_network(draws, width)
 
 
 def layers(built):

@@ -24,10 +24,9 @@ from torch.nn.utils import parametrize, prune
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchao.quantization.quant_primitives import MappingType, choose_qparams_affine, quantize_affine
 
-from tests.chapter_source import Chapter
+from tests.chapter_source import Chapter, settled_network
 from utils import deployment, int8_files
 from utils.activations import layer_inputs
-from utils.models import ResNet, seeded
 
 draws = torch.Generator().manual_seed(0)
 IMAGES = torch.rand(16, 1, 12, 12, generator=draws)
@@ -52,12 +51,7 @@ def numbers(*shape, seed=0):
 
 
 def network(width=4):
-    """A residual network whose batch norms are not at their initial values."""
-    built = seeded(lambda: ResNet(width, num_classes=5), 0)
-    for norm in (module for module in built.modules() if isinstance(module, nn.BatchNorm2d)):
-        for values in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
-            values.copy_(torch.rand(len(values), generator=draws) + 0.1)
-    return built.eval()
+    return settled_network(draws, width)
 
 
 def runtime(x, grid):
