@@ -6,7 +6,7 @@ import heapq
 import itertools
 import math
 import warnings
-from dataclasses import make_dataclass
+from dataclasses import make_dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -36,6 +36,7 @@ MODULES = {
     "math": math,
     "make_dataclass": make_dataclass,
     "np": np,
+    "replace": replace,
     "torch": torch,
 }
 MODULES |= {"F": F, "nn": nn, "parametrize": parametrize, "prune": prune, "layer_inputs": layer_inputs}
@@ -48,6 +49,10 @@ Grid, quantize, rounded, make_grid = (MAPS[name] for name in ("Grid", "quantize"
 
 def numbers(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def rounded_rows(weight, grid):
+    return rounded(weight.flatten(1), grid).view_as(weight)
 
 
 def network(width=4):
@@ -191,7 +196,8 @@ class TestRanges:
 
 class TestAfterTraining:
     NAMES = ("layers", "Grid", "quantize", "dequantize", "rounded", "make_grid", "rows", "weight_grid")
-    NAMES += ("rounded_weight", "folded", "quantized", "calibrate", "patches", "gptq", "corrected")
+    NAMES += ("rounded_weight", "folded", "quantized", "calibrate", "gptq", "by_gptq", "corrected")
+    NAMES += ("clipped_weight",)
     FOUND = CHAPTER.run(*NAMES)
 
     def test_folding_is_torchs(self):
@@ -219,32 +225,65 @@ class TestAfterTraining:
         with pytest.raises(ValueError, match="calibration set is empty"):
             self.FOUND["calibrate"](network(), {}, None, IMAGES[:0])
 
-    @pytest.mark.parametrize("layer", [nn.Conv2d(3, 4, 3, 2, padding=1), nn.Conv2d(3, 4, 1), nn.Linear(5, 4)])
-    def test_patches_times_weights_are_outputs(self, layer):
-        x = numbers(2, 5) if isinstance(layer, nn.Linear) else numbers(2, 3, 6, 6)
-        product = self.FOUND["patches"](layer, x) @ layer.weight.flatten(1).T + layer.bias
-        wanted = layer(x).transpose(0, 1).flatten(1).T if x.ndim == 4 else layer(x)
-        torch.testing.assert_close(product, wanted)
-
     def test_gptq_is_optimal_brain_quantization_in_a_fixed_order(self):
-        weight, x = numbers(3, 6), numbers(40, 6, seed=1) @ numbers(6, 6, seed=2)
-        grid = self.FOUND["weight_grid"](weight, 3)
+        layer, x = nn.Linear(6, 3), numbers(40, 6, seed=1) @ numbers(6, 6, seed=2)
+        grid = self.FOUND["weight_grid"](layer.weight, 3)
         hessian = 2 * (x.T @ x).double()
         hessian += 0.01 * hessian.diagonal().mean() * torch.eye(6)
-        wanted, inverse = weight.double().clone(), torch.linalg.inv(hessian)
+        wanted, inverse = layer.weight.detach().double(), torch.linalg.inv(hessian)
         for q in range(6):  # equations 2 and 3 of the paper, without its Cholesky factor
             column = rounded(wanted[:, q : q + 1], grid)
             wanted -= (wanted[:, q : q + 1] - column) / inverse[q, q] * inverse[q]
             wanted[:, q : q + 1] = column
             inverse = inverse - torch.outer(inverse[:, q], inverse[q]) / inverse[q, q]
-        torch.testing.assert_close(self.FOUND["gptq"](weight, 3, x).double(), wanted, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(self.FOUND["gptq"](layer, 3, x).double(), wanted, rtol=1e-5, atol=1e-5)
 
-    def test_gptq_stays_on_the_grid_and_errs_less(self):
-        weight, x = numbers(8, 30), numbers(200, 30, seed=1) @ numbers(30, 30, seed=2)
-        found, nearest = self.FOUND["gptq"](weight, 3, x), self.FOUND["rounded_weight"](weight, 3)
-        torch.testing.assert_close(rounded(found, self.FOUND["weight_grid"](weight, 3)), found)
-        error = [(x @ (w - weight).T).square().sum() for w in (found, nearest)]
+    @pytest.mark.parametrize(
+        "layer", [nn.Conv2d(3, 4, 3, 2, padding=1), nn.Conv2d(8, 4, 1), nn.Linear(30, 8)]
+    )
+    def test_gptq_stays_on_the_grid_and_errs_less(self, layer):
+        few = layer.weight.shape[1]
+        x = numbers(200, few, seed=1) @ numbers(few, few, seed=2)
+        if isinstance(layer, nn.Conv2d):
+            x = x.T.reshape(1, few, 10, 20).repeat(2, 1, 1, 1)
+        found, nearest = self.FOUND["gptq"](layer, 3, x), self.FOUND["rounded_weight"](layer.weight, 3)
+        torch.testing.assert_close(rounded_rows(found, self.FOUND["weight_grid"](layer.weight, 3)), found)
+        wanted, error = layer(x), []
+        for weight in (found, nearest):
+            rough = copy.deepcopy(layer)
+            rough.weight.data = weight
+            error.append((rough(x) - wanted).square().sum())
         assert error[0] < 0.8 * error[1]
+
+    def test_gptq_sees_a_convolution_as_a_linear_layer_on_patches(self):
+        layer, linear, x = nn.Conv2d(3, 4, 3, 2, padding=1), nn.Linear(27, 4), numbers(4, 3, 6, 6)
+        linear.weight.data = layer.weight.detach().flatten(1)
+        padded = F.pad(x, (1, 1, 1, 1))
+        places = itertools.product(range(0, 6, 2), repeat=2)
+        rows = torch.cat([padded[:, :, i : i + 3, j : j + 3].flatten(1) for i, j in places])
+        found, wanted = self.FOUND["gptq"](layer, 3, x), self.FOUND["gptq"](linear, 3, rows)
+        torch.testing.assert_close(found.flatten(1), wanted)
+
+    def test_every_layer_is_rounded_with_what_it_sees(self):
+        plain = self.FOUND["folded"](network())
+        bits = dict.fromkeys(self.FOUND["layers"](plain), 3)
+        found = self.FOUND["by_gptq"](plain, bits)
+        layer, x = plain.stage2.conv1, layer_inputs(plain, IMAGES)["stage2.conv1"]
+        assert torch.equal(found.stage2.conv1.weight, self.FOUND["gptq"](layer, 3, x))
+        assert (
+            max(len(row.unique()) for layer in self.FOUND["layers"](found).values() for row in layer.weight)
+            <= 7
+        )
+
+    @pytest.mark.parametrize("bits", [2, 3, 8])
+    def test_clipped_weights_have_the_least_error_of_all_scales(self, bits):
+        weight = numbers(5, 7, 3, 3)
+        found = self.FOUND["clipped_weight"](weight, bits)
+        for row, ours in zip(weight.flatten(1).numpy(), found.flatten(1).numpy(), strict=True):
+            most, largest = 2 ** (bits - 1) - 1, np.abs(row).max()
+            scales = largest / most * np.arange(10, 41)[:, None] / 40
+            errors = np.square(np.clip(np.rint(row / scales), -most, most) * scales - row).sum(1)
+            assert np.square(ours - row).sum() == pytest.approx(errors.min(), rel=1e-4)
 
     def test_corrected_outputs_have_the_right_mean(self):
         plain = self.FOUND["folded"](network())
@@ -258,24 +297,24 @@ class TestAfterTraining:
 
 
 class TestMixedBits:
-    def plan(self, rise, budget):
+    def plan(self, change, budget):
         plain = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 8))
-        known = {"LEVELS": (8, 4, 2), "rise": rise, "plain": plain, "ENDS": ()}
+        known = {"LEVELS": (8, 4, 2), "change": change, "plain": plain, "ENDS": ()}
         found = Chapter("04_quantization", **MODULES, **known, network=plain)
         return found.run("layers", "everywhere", "weight_bytes", "mixed")["mixed"](budget)
 
-    RISE = {("0", 8): 0, ("0", 4): 0.1, ("0", 2): 5.0, ("1", 8): 0, ("1", 4): 0.1, ("1", 2): 0.3}
+    CHANGE = {("0", 8): 0, ("0", 4): 0.1, ("0", 2): 5.0, ("1", 8): 0, ("1", 4): 0.1, ("1", 2): 0.3}
 
     def test_a_large_budget_changes_nothing(self):
-        assert self.plan(self.RISE, 48) == {"0": 8, "1": 8}
+        assert self.plan(self.CHANGE, 48) == {"0": 8, "1": 8}
 
-    def test_the_cheapest_loss_goes_first(self):  # by hand: 0.1 / 16 bytes is less than 0.1 / 8
-        assert self.plan(self.RISE, 47) == {"0": 8, "1": 4}
-        assert self.plan(self.RISE, 24) == {"0": 4, "1": 4}
+    def test_the_cheapest_change_goes_first(self):  # by hand: 0.1 / 16 bytes is less than 0.1 / 8
+        assert self.plan(self.CHANGE, 47) == {"0": 8, "1": 4}
+        assert self.plan(self.CHANGE, 24) == {"0": 4, "1": 4}
 
     def test_a_budget_too_small_is_refused(self):
         with pytest.raises(ValueError, match="2 bits take 12"):
-            self.plan(self.RISE, 11)
+            self.plan(self.CHANGE, 11)
 
 
 class TestDuringTraining:
