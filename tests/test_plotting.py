@@ -60,11 +60,12 @@ def test_log_scale_has_plain_labels():
     assert axis.xaxis.get_minor_formatter()(0.03) == ""
 
 
-WITHIN_A_DECADE = [((0.023, 0.09), {"0.03", "0.05"}), ((220, 1300), {"300", "500", "1000"})]
+FEW = [((0.023, 0.09), {"0.03", "0.05"}), ((220, 1300), {"300", "500", "1000"})]
+FEW += [((1, 30), {"1", "2", "5", "10", "20"}), ((1, 1000), {"1", "10", "100", "1000"})]
 
 
-@pytest.mark.parametrize(("values", "labels"), WITHIN_A_DECADE)
-def test_a_log_scale_within_a_decade_has_few_labels(values, labels):
+@pytest.mark.parametrize(("values", "labels"), FEW)
+def test_a_log_scale_has_few_labels(values, labels):
     figure, axis = plt.subplots()
     axis.plot(values, values)
     plotting.log_scale(axis.xaxis)

@@ -78,12 +78,14 @@ def show_images(
 def log_scale(axis: Axis) -> None:
     """Make `axis` (an `xaxis` or `yaxis`) logarithmic, with few plain numbers: 1, 2 and 5 of each decade.
 
-    Call it when all is drawn: within a single decade 3 is labelled as well, or too little would be.
-    Matplotlib's own labels run into each other on small panels.
+    Call it when all is drawn: within a single decade 3 is labelled as well, or too little would be, and
+    over more than two and a half only the powers of ten. Matplotlib's own labels run into each other on
+    small panels.
     """
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     low, high = getattr(axis.axes, f"get_{axis.axis_name}lim")()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5) if high < 10 * low else (1, 2, 5), numticks=5))
+    subs = (1, 2, 3, 5) if high < 10 * low else (1, 2, 5) if high < 300 * low else (1,)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=5))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
