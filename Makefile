@@ -29,7 +29,7 @@ $(INSTALLED): requirements.txt constraints.txt
 
 book: run ## build the book: _build/html/index.html
 	@echo "Rendering the pages."
-	@$(PY) -m runner.execution stage $(if $(DATASET),--dataset "$(DATASET)")
+	@$(PY) -m runner.commands stage $(if $(DATASET),--dataset "$(DATASET)")
 	@rm -rf _build/html # or pages that no longer exist would stay
 	@$(VENV)/bin/jupyter-book build _build/book --path-output . --quiet -W -n --keep-going --all
 	@$(PY) book/check_pages.py _toc.yml _build/html
@@ -37,7 +37,7 @@ book: run ## build the book: _build/html/index.html
 
 run: $(INSTALLED) ## execute the chapters that have changed (DATASET=glyphs, CHAPTER=01_background)
 	@echo "Running the chapters that have changed."
-	@$(PY) -m runner.execution run $(if $(DATASET),--dataset "$(DATASET)") $(CHAPTER)
+	@$(PY) -m runner.commands run $(if $(DATASET),--dataset "$(DATASET)") $(CHAPTER)
 
 test: run ## execute the chapters that have changed, then all unit tests
 	@echo "Running the unit tests."
@@ -47,7 +47,7 @@ unit: $(INSTALLED) ## the unit tests alone
 	@$(PYTEST)
 
 test-datasets: $(INSTALLED) ## execute every chapter on every dataset
-	@$(PY) -m runner.execution test-datasets
+	@$(PY) -m runner.commands test-datasets
 
 lint: $(INSTALLED) ## check style, format, and that notebooks are stored without outputs
 	@echo "Checking style and format."
@@ -60,7 +60,7 @@ evidence: $(INSTALLED) ## repeat a chapter over seeds and datasets (CHAPTER=01_b
 	@$(PY) -m runner.repeat $(CHAPTER) $(if $(DATASETS),--datasets $(DATASETS)) $(if $(SEEDS),--seeds $(SEEDS)) \
 		$(if $(JOBS),--jobs $(JOBS)) $(if $(BACKEND),--backend $(BACKEND))
 	@echo "Storing the verdicts on the claims, and drawing the README's picture."
-	@$(PY) -m utils.claims --update
+	@$(PY) -m runner.verdicts --update
 	@$(PY) -m runner.picture
 
 search: $(INSTALLED) ## search for the book's recipe again, and write every trial to book/search.csv

@@ -1,13 +1,6 @@
-"""Runs the chapters: `python -m runner.execution run [--dataset NAME] [CHAPTER ...]`.
+"""Executes chapters with nbmake, on scratch copies that move into place when no cell raised."""
 
-An executed copy lies under `_build/executed/DATASET/` with a key beside it: a hash of all that it depends on.
-A chapter whose key is still the same is not run again, and one whose key differs is never shown.
-"""
-
-import argparse
-import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -15,60 +8,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from utils.evidence_file import DEFAULT_DATASET, ROOT, replace
+from runner import sample_folder
+from runner.copies import NotebookError, chapters, executed, is_current, key
+from utils.evidence.store import DEFAULT_DATASET, ROOT, replace
 
 CELL_TIMEOUT = 1200  # seconds: the first run trains the base network
-
-
-class NotebookError(RuntimeError):
-    """A chapter is unknown, or has no executed copy that can be shown."""
-
-
-def chapters(root=ROOT):
-    """List the chapters, such as `01_background`, in order."""
-    return sorted(file.stem for file in (Path(root) / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-
-
-def key(chapter, dataset=DEFAULT_DATASET, root=ROOT):
-    """Hash all that an executed chapter depends on.
-
-    Args:
-        chapter: the notebook's name without suffix.
-        dataset: a name, or a folder of images; of a folder, names, sizes and times of its files count.
-        root: the book's folder.
-
-    Returns:
-        64 hexadecimal digits.
-    """
-    root = Path(root)
-    files = [root / "notebooks" / f"{chapter}.ipynb", *sorted((root / "utils").glob("*.py"))]
-    files += [root / "requirements.txt", root / "constraints.txt", root / "book" / "claims.toml"]
-    files += [root / "book" / "evidence" / f"{chapter}.csv"]
-    digest = hashlib.sha256(dataset.encode())
-    for file in files:
-        content = file.read_bytes() if file.exists() else b""
-        digest.update(f"\n{file.relative_to(root)} {len(content)}\n".encode() + content)
-    for file in sorted(Path(dataset).rglob("*")) if Path(dataset).is_dir() else ():
-        status = file.stat()
-        digest.update(f"\n{file} {status.st_size} {status.st_mtime_ns}".encode())
-    return digest.hexdigest()
-
-
-def executed(chapter, dataset=DEFAULT_DATASET, root=ROOT):
-    """Give the path of a chapter's executed copy; folders of images get a hash, so that no two share one."""
-    name = re.sub(r"[^\w.-]", "_", Path(dataset).name)
-    if name != dataset:
-        name += "-" + hashlib.sha256(str(Path(dataset).resolve()).encode()).hexdigest()[:8]
-    return Path(root) / "_build" / "executed" / name / f"{chapter}.ipynb"
-
-
-def is_current(chapter, dataset=DEFAULT_DATASET, root=ROOT):
-    """Say whether a chapter's executed copy is that of the files that stand there now."""
-    copy = executed(chapter, dataset, root)
-    stamp = copy.with_suffix(".key")
-    return (
-        copy.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == key(chapter, dataset, root)
-    )
 
 
 def run(names=None, dataset=DEFAULT_DATASET, root=ROOT):
@@ -147,8 +91,6 @@ def on_every_dataset(root=ROOT):
     Returns:
         The list of (dataset, chapter) that failed.
     """
-    from runner import sample_folder
-
     print("Drawing a folder of colour images of odd sizes.", flush=True)
     datasets = [
         DEFAULT_DATASET,
@@ -161,40 +103,3 @@ def on_every_dataset(root=ROOT):
         print(f"fashion-mnist is skipped: there is no FashionMNIST/raw in {folder} (BOOK_DATA_DIR).")
         datasets.remove("fashion-mnist")
     return [(dataset, chapter) for dataset in datasets for chapter in run(None, str(dataset), root)]
-
-
-def _absolute(dataset):
-    """Make the path of a folder absolute: chapters run in another one. Names of datasets stay."""
-    return str(Path(dataset).resolve()) if os.sep in dataset else dataset
-
-
-def main(arguments=None):
-    """Command line; gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m runner.execution", description="Run the chapters.")
-    parser.add_argument("--root", type=Path, default=ROOT, help="the book's folder")
-    commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run", help="execute what has changed")
-    running.add_argument("chapters", nargs="*", help="default: all")
-    commands.add_parser("test-datasets", help="execute every chapter on every dataset")
-    staging = commands.add_parser("stage", help="put the pages under _build/book")
-    for command in (running, staging):
-        command.add_argument(
-            "--dataset", default=os.environ.get("BOOK_DATASET") or DEFAULT_DATASET, type=_absolute
-        )
-    options = parser.parse_args(arguments)
-    try:
-        if options.command == "run":
-            return 1 if run(options.chapters, options.dataset, options.root) else 0
-        if options.command == "test-datasets":
-            return 1 if on_every_dataset(options.root) else 0
-        from runner.staging import stage  # here, because that module uses this one
-
-        print(f"Staged in {stage(options.dataset, options.root)}.")
-    except NotebookError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,7 @@
 """The hash that ties a chapter's evidence to the code that measured it.
 
-It covers the syntax trees of the chapter's code and of the modules of `utils` behind its numbers, and torch's
-version. Comments, formatting, docstrings and figures do not change it.
+It covers the syntax trees of the chapter's code and of all modules of `utils` that it imports, directly or
+through others, and torch's version. Comments, formatting, docstrings and figures do not change it.
 """
 
 import ast
@@ -11,12 +11,11 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
-from utils.evidence_file import ROOT, EvidenceError, read
+from utils.evidence.store import ROOT, EvidenceError, read
+from utils.source import syntax_tree
 
-MEASURING = ("data", "glyphs", "models", "training", "evaluation", "cost")
-PRESENTING = ("claims", "evidence", "evidence_file", "plotting")  # they show numbers, or carry them
+PRESENTING = ("evidence", "plotting")  # they show numbers, or carry them
 SHOWN_ONLY = {"setup", "parameters", "figure"}
-DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def torch_version():
@@ -58,42 +57,45 @@ def parse(source):
         return ast.parse(re.sub(r"^([ \t]+)[%!].*$", r"\1pass", source, flags=re.MULTILINE))
 
 
-def _tree(node):
-    """Give a syntax tree as nested lists, the same in every Python (`ast.dump` is not)."""
-    if isinstance(node, list):
-        return [_tree(item) for item in node]
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    fields = dict(ast.iter_fields(node))
-    if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
-        fields["body"] = fields["body"][1:]
-    kept = {name: _tree(value) for name, value in fields.items() if value is not None and value != []}
-    return [type(node).__name__, kept]
-
-
-def _imported(tree):
-    """Give the modules of `utils` that a syntax tree imports."""
+def _imported(tree, root):
+    """Give the modules of `utils` that a syntax tree imports, such as `training/loop`."""
     found = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            local = node.module == "utils" or (node.level == 1 and not node.module)
-            inside = f"utils.{node.module}" if node.level == 1 else node.module or ""
-            names = [f"utils.{alias.name}" for alias in node.names] if local else [inside]
-        else:
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        found |= {name.split(".")[1] for name in names if name.startswith("utils.")}
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "utils":
+            found |= {_module(f"{node.module}.{alias.name}", root) for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {_module(name.name, root) for name in node.names if name.name.startswith("utils.")}
     return found
+
+
+def _module(name, root):
+    """Give the file behind a dotted name in `utils`, without its suffix.
+
+    That is a module, or the one that holds the name; a name that a room exports is looked up in its
+    `__init__.py`, so that the other modules of the room do not count.
+    """
+    path = name.removeprefix("utils.").replace(".", "/")
+    if (Path(root) / "utils" / f"{path}.py").exists():
+        return path
+    holder, _, exported = path.rpartition("/")
+    door = Path(root) / "utils" / holder / "__init__.py"
+    if (Path(root) / "utils" / f"{holder}.py").exists() or not door.exists():
+        return holder
+    for node in ast.parse(door.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and exported in (alias.name for alias in node.names):
+            return _module(f"{node.module}.{exported}", root)
+    raise EvidenceError(f"utils/{holder} exports no {exported}; import it from where it stands.")
 
 
 def _modules(statements, root):
     """Give the modules of `utils` behind a chapter's statements, imports followed: name to syntax tree."""
-    waiting = set(MEASURING).union(*(_imported(statement) for statement in statements))
+    waiting = set().union(*(_imported(statement, root) for statement in statements))
     found = {}
-    while waiting := {name for name in waiting if name not in found and name not in PRESENTING}:
+    while waiting := {name for name in waiting if name not in found and name.split("/")[0] not in PRESENTING}:
         name = min(waiting)
         file = Path(root) / "utils" / f"{name}.py"
         found[name] = ast.parse(file.read_text(encoding="utf-8")) if file.exists() else None
-        waiting |= _imported(found[name]) if found[name] else set()
+        waiting |= _imported(found[name], root) if found[name] else set()
     return found
 
 
@@ -113,8 +115,8 @@ def fingerprint(chapter, root=ROOT):
     measuring = [cell for cell in cells(chapter, root) if not tags(cell) & SHOWN_ONLY]
     statements = [statement for cell in measuring for statement in parse(cell["source"]).body]
     content = {
-        "chapter": _tree(statements),  # statements, not cells: where a cell ends changes no number
-        "modules": {name: _tree(tree) for name, tree in _modules(statements, root).items()},
+        "chapter": syntax_tree(statements),  # statements, not cells: where a cell ends changes no number
+        "modules": {name: syntax_tree(tree) for name, tree in _modules(statements, root).items()},
         "torch": torch_version(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

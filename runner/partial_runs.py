@@ -13,8 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from runner.fingerprint import torch_version
-from utils import evidence_file
-from utils.evidence_file import COLUMNS, ROOT, Evidence, replace
+from utils.evidence import store
+from utils.evidence.store import COLUMNS, ROOT, Evidence, replace
 
 FIELDS = ["part", "dataset", "seed", "record"]
 
@@ -64,9 +64,9 @@ def load(chapter, code, root=ROOT):
 
 def _complete(chapter, code, root):
     """Take the runs out of the evidence file, if this code measured them."""
-    if not evidence_file.path(chapter, root).exists():
+    if not store.path(chapter, root).exists():
         return {}
-    stored, finished = evidence_file.read(chapter, root), {}
+    stored, finished = store.read(chapter, root), {}
     if stored.hash != code:
         return {}
     for row in stored.rows.to_dict("records"):

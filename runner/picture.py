@@ -6,8 +6,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from utils import plotting
-from utils.evidence import Stored
-from utils.evidence_file import ROOT, path, read
+from utils.evidence.recording import Stored
+from utils.evidence.store import ROOT, path, read
 
 CHAPTER = "01_background"
 PANELS = {

@@ -13,9 +13,9 @@ import pandas as pd
 
 from runner import partial_runs, repeat
 from runner.fingerprint import fingerprint
-from utils import claims
-from utils.evidence import glue_key
-from utils.evidence_file import DEFAULT_DATASET, ROOT, EvidenceError, chapters, number, read, write
+from utils.evidence import claims
+from utils.evidence.recording import glue_key
+from utils.evidence.store import DEFAULT_DATASET, ROOT, EvidenceError, chapters, number, read, write
 
 EXACT = ("bytes", "macs", "parameters")
 POINTS = ("accuracy", "drop", "gain", "gap", "spread", "inflation", "error", "points")

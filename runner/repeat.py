@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from runner import partial_runs
 from runner.chapter_run import Run, execute
 from runner.fingerprint import cells, fingerprint, notebook_path, parse, tags
-from utils.evidence_file import DATASETS, ROOT, EvidenceError, path, write
+from utils.evidence.store import DATASETS, ROOT, EvidenceError, path, write
 
 SEEDS = (0, 1, 2, 3, 4)
 

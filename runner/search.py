@@ -17,11 +17,11 @@ import optuna
 import pandas as pd
 import torch
 
-from utils.data import load
-from utils.evidence_file import DATASETS, ROOT
+from utils.data.loading import load
+from utils.evidence.store import DATASETS, ROOT
 from utils.models import ResNet, seeded
-from utils.recipe import FOUNDATION, Recipe
-from utils.training import DivergedError, fit
+from utils.training.loop import DivergedError, fit
+from utils.training.recipe import FOUNDATION, Recipe
 
 SEED = 100  # the evidence has seeds 0 to 4
 WIDTH = 16

@@ -4,8 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
-from runner.execution import NotebookError, chapters, executed, is_current
-from utils.evidence_file import DEFAULT_DATASET, ROOT, replace
+from runner.copies import NotebookError, chapters, executed, is_current
+from utils.evidence.store import DEFAULT_DATASET, ROOT, replace
 
 EXECUTE = re.compile(r"^(\s*execute_notebooks\s*:\s*)[\"']?\w+[\"']?", re.MULTILINE)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from utils.data import Dataset, Split
+from utils.data.splits import Dataset, Split
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ CHAPTER = "01_stub"
 CONFIG = "title: A book\nexecute:\n  execute_notebooks: auto  # runs\n  timeout: 9\n"
 PARAMETERS = 'SEED = 0\nDATASET = "glyphs"\nFULL = False'
 RECORDS = """
+from utils import training
 from utils.evidence import record
 
 record("base_accuracy", 80 + SEED)

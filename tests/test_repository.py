@@ -111,10 +111,12 @@ def test_requirements_agree():
 
 
 def test_every_module_has_its_tests():
-    modules = [path for folder in ("utils", "runner") for path in sorted((ROOT / folder).rglob("*.py"))]
-    names = [path.stem for path in modules if path.name != "__init__.py"]
-    assert names, "there are no modules: they have moved, and this test should follow"
-    assert [name for name in names if not (ROOT / "tests" / f"test_{name}.py").is_file()] == []
+    """In the same place below `tests`: of `utils/data/glyphs.py` they are in `tests/data/test_glyphs.py`."""
+    modules = [path.relative_to(ROOT / "utils") for path in sorted((ROOT / "utils").rglob("*.py"))]
+    modules += [path.relative_to(ROOT) for path in sorted((ROOT / "runner").rglob("*.py"))]
+    tests = [path.with_name(f"test_{path.name}") for path in modules if path.name != "__init__.py"]
+    assert tests, "there are no modules: they have moved, and this test should follow"
+    assert [str(path) for path in tests if not (ROOT / "tests" / path).is_file()] == []
 
 
 def test_workflow_runs_what_a_person_runs():

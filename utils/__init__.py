@@ -1,1 +1,1 @@
-"""The shared package of the book: one noun per file, nothing happens at import."""
+"""The shared package of the book: a room for each purpose, one noun a file. Nothing happens at import."""

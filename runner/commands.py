@@ -1,0 +1,46 @@
+"""The command line that runs chapters and stages pages: `python -m runner.commands run [CHAPTER ...]`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from runner.copies import NotebookError
+from runner.execution import on_every_dataset, run
+from runner.staging import stage
+from utils.evidence.store import DEFAULT_DATASET, ROOT
+
+
+def _absolute(dataset):
+    """Make the path of a folder absolute: chapters run in another one. Names of datasets stay."""
+    return str(Path(dataset).resolve()) if os.sep in dataset else dataset
+
+
+def main(arguments=None):
+    """Command line; gives the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m runner.commands", description="Run the chapters.")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the book's folder")
+    commands = parser.add_subparsers(dest="command", required=True)
+    running = commands.add_parser("run", help="execute what has changed")
+    running.add_argument("chapters", nargs="*", help="default: all")
+    commands.add_parser("test-datasets", help="execute every chapter on every dataset")
+    staging = commands.add_parser("stage", help="put the pages under _build/book")
+    for command in (running, staging):
+        command.add_argument(
+            "--dataset", default=os.environ.get("BOOK_DATASET") or DEFAULT_DATASET, type=_absolute
+        )
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "run":
+            return 1 if run(options.chapters, options.dataset, options.root) else 0
+        if options.command == "test-datasets":
+            return 1 if on_every_dataset(options.root) else 0
+        print(f"Staged in {stage(options.dataset, options.root)}.")
+    except NotebookError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

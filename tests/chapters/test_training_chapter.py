@@ -1,0 +1,206 @@
+"""The rules and schedules of chapter 2 against torch's, and against themselves with one term dropped."""
+
+import ast
+import copy
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.optim import lr_scheduler
+
+from tests.chapter_source import Chapter
+from utils.training.muon import orthogonalize
+from utils.training.optimizers import RuleOptimizer
+
+CHAPTER = Chapter("02_training", torch=torch, np=np, orthogonalize=orthogonalize)
+RULES = ["gradient_descent", "momentum", "adagrad", "rmsprop", "adam", "adamw", "lion", "muon"]
+SCHEDULES = ["constant", "exponential", "linear", "cosine", "one cycle"]  # torch has no inverse-time decay
+STEPS = 100
+
+
+def dropped(node):
+    """Copies of a statement, each without one operand of one sum, difference, product, quotient or power."""
+    count = sum(isinstance(part, ast.BinOp) for part in ast.walk(node))
+    for position in range(count):
+        for side in ("left", "right"):
+            mutant = copy.deepcopy(node)
+            parts = [part for part in ast.walk(mutant) if isinstance(part, ast.BinOp)]
+            target, kept = parts[position], getattr(parts[position], side)
+
+            class Drop(ast.NodeTransformer):
+                def visit_BinOp(self, part, target=target, kept=kept):
+                    return kept if part is target else self.generic_visit(part)
+
+            yield ast.fix_missing_locations(Drop().visit(mutant))
+
+
+class LionByItsAuthors(torch.optim.Optimizer):
+    """Chen et al. (2023), as their published code orders the steps."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for p in self.param_groups[0]["params"]:
+            average = self.state[p].setdefault("average", torch.zeros_like(p))
+            p.mul_(1 - self.param_groups[0]["lr"] * 0.01)
+            p.add_(average.lerp(p.grad, 1 - 0.9).sign_(), alpha=-self.param_groups[0]["lr"])
+            average.lerp_(p.grad, 1 - 0.99)
+
+
+LIBRARY = {
+    "gradient_descent": torch.optim.SGD,
+    "momentum": partial(torch.optim.SGD, momentum=0.9),
+    "adagrad": torch.optim.Adagrad,
+    "rmsprop": torch.optim.RMSprop,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "lion": LionByItsAuthors,
+    "muon": partial(torch.optim.Muon, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+}
+THEIRS = {
+    "constant": partial(lr_scheduler.ConstantLR, factor=1.0),
+    "exponential": partial(lr_scheduler.ExponentialLR, gamma=0.05 ** (1 / STEPS)),
+    "linear": partial(lr_scheduler.LinearLR, start_factor=1.0, end_factor=0.0, total_iters=STEPS),
+    "cosine": partial(lr_scheduler.CosineAnnealingLR, T_max=STEPS),
+    "one cycle": partial(lr_scheduler.OneCycleLR, max_lr=0.01, total_steps=STEPS, cycle_momentum=False),
+}
+
+
+def problems():
+    """A badly scaled quadratic, a curved valley, a softmax regression with pixels that are always black."""
+    draws = torch.Generator().manual_seed(0)
+    scales = torch.logspace(-1, 1, 6, dtype=torch.float64).view(3, 2)
+    images = torch.rand(40, 7, generator=draws, dtype=torch.float64) * (torch.arange(7) > 1)
+    labels = torch.randint(3, (40,), generator=draws)
+    return {
+        "quadratic": (torch.ones(3, 2), lambda w: (scales * w**2).sum()),
+        "valley": (
+            torch.tensor([[-3.0], [3.5]]),
+            lambda w: 0.5 * w[0, 0] ** 2 + 10 * (w[1, 0] - 0.25 * w[0, 0] ** 2) ** 2,
+        ),
+        "softmax": (torch.zeros(7, 3), lambda w: nn.functional.cross_entropy(images @ w, labels)),
+    }
+
+
+PROBLEMS = problems()
+
+
+def equal(make_ours, make_theirs, problem, schedules=(None, None)):
+    """Whether two optimizers stay within 1e-6 of each other for 100 steps; stops at the first difference."""
+    start, loss = PROBLEMS[problem]
+    weights = [nn.Parameter(start.double().clone()) for _ in range(2)]
+    optimizers = [make([w]) for make, w in zip((make_ours, make_theirs), weights, strict=True)]
+    rates = [make(optimizer) for make, optimizer in zip(schedules, optimizers, strict=True) if make]
+    for _ in range(STEPS):
+        for w, optimizer in zip(weights, optimizers, strict=True):
+            optimizer.zero_grad()
+            loss(w).backward()
+            optimizer.step()
+        for rate in rates:
+            rate.step()
+        if not (weights[0] - weights[1]).abs().max() <= 1e-6:  # NaN counts as a difference
+            return False
+    return True
+
+
+def definitions(rule, node=None):
+    """The rules by name; in place of the statement that defines `rule`, `node`."""
+    home = "adam" if rule == "adamw" else rule
+    names = CHAPTER.run("adam", node or home)
+    return names | {"adamw": partial(names["adam"], decay=0.01)}
+
+
+def optimizer_equal(names, rule, problem):
+    ours = partial(RuleOptimizer, rule=names[rule], lr=0.01)
+    return equal(ours, partial(LIBRARY[rule], lr=0.01), problem)
+
+
+@pytest.fixture(autouse=True)
+def torch_orthogonalizes_in_64_bits(monkeypatch):
+    """Its Muon rounds to bfloat16 inside, where sums in another order differ in the third digit."""
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("rule", RULES)
+def test_every_optimizer_equals_the_librarys(rule, problem):
+    assert optimizer_equal(definitions(rule), rule, problem)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "adam"])  # it is adamw without its decay
+def test_an_optimizer_without_one_of_its_terms_does_not(rule):
+    survivors, caught = [], 0
+    for mutant in dropped(CHAPTER.statement("adam" if rule == "adamw" else rule)):
+        try:
+            names = definitions(rule, mutant)
+            same = all(
+                optimizer_equal(names, rule, problem) for problem in ("softmax", "quadratic", "valley")
+            )
+        except (TypeError, ValueError, RuntimeError, AttributeError, OverflowError, ZeroDivisionError):
+            same = False  # a rule that no longer runs is caught as well
+        survivors += [ast.unparse(mutant)] if same else []
+        caught += not same
+    assert caught >= 4 and survivors == []
+
+
+def schedule_equal(factor, theirs, problem):
+    sgd = partial(torch.optim.SGD, lr=0.01)
+    ours = partial(lr_scheduler.LambdaLR, lr_lambda=lambda step: factor(min(step, STEPS - 1), STEPS))
+    return equal(sgd, sgd, problem, (ours, theirs))
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_equals_torchs(name, problem):
+    table = CHAPTER.run("one_cycle", "SCHEDULES")["SCHEDULES"]
+    assert schedule_equal(table[name], last_step_spared(THEIRS[name]), problem)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_warm_up_equals_torchs_linear_rise(problem):
+    names = CHAPTER.run("one_cycle", "SCHEDULES", "warmed")
+
+    def theirs(optimizer):
+        rise = lr_scheduler.LinearLR(optimizer, start_factor=1 / 20, total_iters=19)
+        return lr_scheduler.ChainedScheduler([THEIRS["exponential"](optimizer), rise])
+
+    factor = names["warmed"](names["SCHEDULES"]["exponential"])
+    assert schedule_equal(factor, last_step_spared(theirs), problem)
+
+
+def test_a_schedule_without_one_of_its_terms_does_not():
+    survivors, checked = [], 0
+    for name in ("one_cycle", "SCHEDULES"):
+        for mutant in dropped(CHAPTER.statement(name)):
+            if name == "SCHEDULES" and "1 / (1 + 10 * step / steps)" not in ast.unparse(mutant):
+                continue  # the inverse-time decay has changed, which torch does not have
+            nodes = {"one_cycle": "one_cycle", "SCHEDULES": "SCHEDULES"} | {name: mutant}
+            table, checked = CHAPTER.run(*nodes.values())["SCHEDULES"], checked + 1
+            try:
+                same = [
+                    schedule_equal(table[key], last_step_spared(THEIRS[key]), "quadratic")
+                    for key in SCHEDULES
+                ]
+            except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+                continue
+            survivors += [ast.unparse(mutant)] if all(same) else []
+    assert checked > 20 and not survivors
+
+
+def last_step_spared(make):
+    """A torch schedule that is not asked for a step after its last, which OneCycleLR refuses."""
+
+    class Spared:
+        def __init__(self, optimizer):
+            self.schedule, self.left = make(optimizer), STEPS - 1
+
+        def step(self):
+            if self.left:
+                self.left -= 1
+                self.schedule.step()
+
+    return Spared

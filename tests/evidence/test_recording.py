@@ -1,0 +1,131 @@
+"""Oracles: scipy's own t interval, intervals worked out by hand, MyST's own reader of glue outputs."""
+
+import math
+
+import nbformat
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from myst_nb.core.variables import format_plain_text
+from myst_nb.ext.glue import extract_glue_data_cell
+from scipy import stats
+
+from runner import fingerprint
+from tests.stub_book import CHAPTER, write_evidence
+from utils.evidence import recording
+from utils.evidence.recording import interval, record, stored
+from utils.evidence.store import EvidenceError, chapters
+
+SWEEP = [("glyphs", seed, "curve", at, at + seed) for seed in range(3) for at in (8, 0.5)]
+ROWS = [("glyphs", seed, "accuracy", "", 80 + seed) for seed in range(3)] + SWEEP
+
+
+@pytest.fixture
+def shell():
+    yield InteractiveShell.instance()
+    InteractiveShell.clear_instance()
+
+
+def glued(captured):
+    """Read glue outputs as MyST does: key to text."""
+    outputs = [nbformat.v4.new_output("display_data", o.data, metadata=o.metadata) for o in captured.outputs]
+    cell = nbformat.v4.new_code_cell(outputs=outputs)
+    found = dict(extract_glue_data_cell(cell))
+    assert cell.outputs == []  # nothing is left to show
+    return {key: output["data"]["text/plain"] for key, output in found.items()}
+
+
+def test_record_is_a_glue_output_and_shows_nothing(shell):
+    with capture_output() as captured:
+        record("base_accuracy", 81.25, tolerance=0)
+        record("curve", 3, at=8.0)
+        record("curve", 4, at=0.1 + 0.2, timing=True)
+    assert captured.stdout == "" and captured.stderr == ""
+    texts = glued(captured)
+    assert list(texts) == ["live.base_accuracy", "live.curve@8", "live.curve@0.3"]
+    assert format_plain_text(texts["live.base_accuracy"], ".1f") == "81.2"
+    rows = [output.metadata["evidence"] for output in captured.outputs]
+    assert rows[0] == {"name": "base_accuracy", "value": 81.25, "at": None, "tolerance": 0, "timing": False}
+    assert rows[2]["timing"] is True
+
+
+def test_record_outside_ipython_is_silent(capsys):
+    record("share", 0.5)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["", "1st", "a.b", "a b", "a@1", "à", "_a", "a:b"])
+def test_record_refuses_a_name_that_prose_could_not_use(name):
+    with pytest.raises(ValueError, match="letters, digits and underscores"):
+        record(name, 1)
+
+
+@pytest.mark.parametrize("options", [{"value": math.nan}, {"value": math.inf}, {"value": 1, "at": math.nan}])
+def test_record_refuses_numbers_that_are_not_finite(options):
+    with pytest.raises(ValueError, match="give a finite number"):
+        record("accuracy", **options)
+
+
+def test_record_refuses_text_and_negative_tolerances():
+    with pytest.raises(TypeError, match="give a number"):
+        record("accuracy", "81.2")
+    with pytest.raises(ValueError, match="0 or more"):
+        record("accuracy", 1, tolerance=-1)
+
+
+def test_interval_by_hand_and_by_scipy():
+    by_hand = interval([1, 2, 3])  # t(0.975, 2) = 4.302653, standard deviation 1
+    assert by_hand.mean == 2 and by_hand.std == 1 and by_hand.n == 3
+    assert by_hand.high - 2 == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    values = [81.3, 80.2, 84.9, 79.0, 82.2]
+    low, high = stats.t.interval(0.95, 4, loc=sum(values) / 5, scale=stats.sem(values))
+    assert interval(values)[1:3] == pytest.approx((low, high), rel=1e-12)
+
+
+def test_interval_of_one_and_of_equal_values():
+    assert math.isnan(interval([4.0]).low) and interval([4.0]).n == 1
+    assert interval([0.1] * 3) == (0.1, 0.1, 0.1, 0.0, 3)
+
+
+def test_stored_glues_means_and_intervals(shell, tmp_path):
+    write_evidence(tmp_path, ROWS)
+    with capture_output() as captured:
+        numbers = stored(CHAPTER, "glyphs", root=tmp_path)
+    texts = glued(captured)
+    assert captured.stdout == "" and not numbers.is_default
+    assert texts["accuracy"] == "81.0" and texts["accuracy.n"] == "3" and texts["accuracy.std"] == "1.0"
+    assert float(texts["accuracy.low"]) == pytest.approx(81 - 4.302653 / math.sqrt(3), rel=1e-6)
+    assert texts["curve@8"] == "9.0" and texts["curve@0.5"] == "1.5" and "curve.high@0.5" in texts
+    assert format_plain_text(texts["stored.dataset"], "s") == "glyphs"
+
+
+def test_stored_gives_seeds_and_sweeps(tmp_path):
+    write_evidence(tmp_path, ROWS)
+    numbers = stored(CHAPTER, "glyphs", root=tmp_path)
+    assert numbers.values("accuracy").to_dict() == {0: 80, 1: 81, 2: 82}
+    assert numbers.mean("curve", at=8) == 9
+    assert numbers.sweep("curve")["at"].tolist() == [0.5, 8]
+    assert numbers.sweep("curve")[["mean", "n"]].values.tolist() == [[1.5, 3], [9, 3]]
+    with pytest.raises(EvidenceError, match="No 'accuracy@4' .* accuracy, curve"):
+        numbers.mean("accuracy", at=4)
+    with pytest.raises(EvidenceError, match="No 'speed"):
+        numbers.sweep("speed")
+
+
+def test_stored_stands_in_with_the_default_and_says_so(tmp_path, capsys):
+    write_evidence(tmp_path, ROWS)
+    numbers = stored(CHAPTER, "digits", root=tmp_path)
+    assert numbers.dataset == "glyphs" and numbers.is_default and numbers.mean("accuracy") == 81
+    assert capsys.readouterr().out.startswith("No repeated runs on digits")
+
+
+def test_stored_without_a_file_is_empty_and_says_so(tmp_path, capsys):
+    numbers = stored(CHAPTER, "glyphs", root=tmp_path)
+    assert "no repeated runs yet" in capsys.readouterr().out
+    with pytest.raises(EvidenceError, match=f"make evidence CHAPTER={CHAPTER}"):
+        numbers.mean("accuracy")
+
+
+def test_every_stored_evidence_matches_its_code():
+    changed = [chapter for chapter in chapters(recording.ROOT) if not fingerprint.matches(chapter)]
+    assert not changed, f"the code behind {changed} has changed: run make evidence-check"

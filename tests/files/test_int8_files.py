@@ -1,0 +1,175 @@
+"""Oracles: the network in PyTorch, its float32 file, and the arithmetic of scales and zeros by hand."""
+
+import tempfile
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from utils.files.deployment import open_session
+from utils.files.int8_files import integer_graph, results, to_int8, write_files
+from utils.models import Block, seeded
+
+KINDS = ("float32", "int8", "dynamic")
+
+
+def build():
+    layers = [nn.Conv2d(1, 32, 3, 2, padding=1), nn.BatchNorm2d(32), nn.ReLU(), Block(32, 32)]
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 5))
+    model(torch.rand(16, 1, 12, 12))  # batch norm statistics other than 0 and 1
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def network():
+    return seeded(build, 0)
+
+
+@pytest.fixture(scope="module")
+def images():
+    draws = torch.rand(40, 1, 12, 12, generator=torch.Generator().manual_seed(0)) - 0.3
+    draws[-1] *= 1.5  # the range is that of the last batch
+    return draws
+
+
+@pytest.fixture(scope="module")
+def paths(network, images, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("int8")))
+        return write_files(network, images)
+
+
+@pytest.fixture(scope="module")
+def graph(paths):
+    return integer_graph(paths["int8"])
+
+
+@pytest.fixture(scope="module")
+def found(graph, images):
+    return results(graph, images)
+
+
+def constants(path):
+    return {item.name: onnx.numpy_helper.to_array(item) for item in onnx.load(path).graph.initializer}
+
+
+def error(path, images, network):
+    with torch.no_grad():
+        wanted = network(images)
+    return ((open_session(path)(images) - wanted).norm() / wanted.norm()).item()
+
+
+def real(values, graph, scale, zero):
+    """What integers stand for."""
+    return (values.astype(np.float32) - graph.constants[zero]) * graph.constants[scale]
+
+
+def test_three_files_in_a_new_folder(paths):
+    assert tuple(paths) == KINDS and len({path.parent for path in paths.values()}) == 1
+    assert all(path.is_file() for path in paths.values())
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_batch_size_gives_nearly_the_same_logits(paths, images, network, kind, size):
+    assert error(paths[kind], images[:size], network) < (1e-5 if kind == "float32" else 0.02)
+
+
+def test_ranges_are_fixed_in_one_file_and_measured_in_the_other(paths, images, network):
+    assert error(paths["int8"], 5 * images, network) > 0.2
+    assert error(paths["dynamic"], 5 * images, network) < 0.02
+
+
+@pytest.mark.parametrize("kind", ["int8", "dynamic"])
+def test_all_weights_are_in_8_bits(paths, kind):
+    weights = {name: array for name, array in constants(paths["float32"]).items() if array.ndim > 1}
+    stored = {name: array for name, array in constants(paths[kind]).items() if array.ndim > 1}
+    assert stored.keys() == {f"{name}_quantized" for name in weights}
+    assert {array.dtype for array in stored.values()} == {np.dtype(np.int8)}
+    assert paths[kind].stat().st_size < 0.6 * paths["float32"].stat().st_size
+
+
+def test_every_filter_has_its_scale_and_the_zero_0(paths):
+    stored = constants(paths["int8"])
+    for name, weight in constants(paths["float32"]).items():
+        if weight.ndim > 1:
+            scale = np.abs(weight).reshape(len(weight), -1).max(1) / 127
+            np.testing.assert_allclose(stored[f"{name}_scale"], scale, rtol=1e-5)
+            assert not stored[f"{name}_zero_point"].any()
+            exact = weight / scale.reshape(-1, *[1] * (weight.ndim - 1))
+            np.testing.assert_allclose(stored[f"{name}_quantized"], exact, atol=0.501)
+
+
+def test_activations_are_unsigned_and_span_all_calibration_images(graph, images, network):
+    def grid(scale, zero):
+        return graph.constants[scale], graph.constants[zero]
+
+    first, stem = graph.steps[:2]
+    assert (first.kind, stem.kind) == ("QuantizeLinear", "QLinearConv")
+    scale, zero = grid(*first.inputs[1:3])
+    assert zero.dtype == np.uint8
+    assert scale == pytest.approx((images.max() - images.min()).item() / 255)
+    assert zero == round(-images.min().item() / scale)
+    scale, zero = grid(*stem.inputs[6:8])
+    with torch.no_grad():
+        assert zero == 0 and scale == pytest.approx(network[:3](images).max().item() / 255, rel=1e-4)
+
+
+def test_no_layer_is_left_in_float32(graph):
+    kinds = [step.kind for step in graph.steps]
+    assert [kind for kind in kinds if kind.startswith("Q") and kind != "QuantizeLinear"] == [
+        *["QLinearConv"] * 3,
+        "QLinearAdd",
+        "QGemm",
+    ]
+    assert not {"Conv", "Gemm", "MatMul", "Add", "Relu"} & set(kinds)
+    assert graph.steps[1].options["strides"] == [2, 2]
+
+
+def test_results_are_those_of_the_layers(graph, found, images, network):
+    assert found.keys() == {step.output for step in graph.steps}
+    first, stem = graph.steps[:2]
+    scale, zero = (graph.constants[name] for name in first.inputs[1:3])
+    integers = np.clip(np.rint(images.numpy() / scale) + zero, 0, 255)
+    np.testing.assert_array_equal(found[first.output], integers)
+    (add,) = (step for step in graph.steps if step.kind == "QLinearAdd")
+    for step, depth in ((stem, 3), (add, 4)):
+        assert found[step.output].dtype == np.uint8
+        with torch.no_grad():
+            wanted = network[:depth](images).numpy()
+        assert (
+            np.abs(real(found[step.output], graph, *step.inputs[6:8]) - wanted).mean() < 0.02 * wanted.std()
+        )
+
+
+def test_sums_by_hand(graph, found):
+    (add,) = (step for step in graph.steps if step.kind == "QLinearAdd")
+    left, left_scale, left_zero, right, right_scale, right_zero, scale, zero = add.inputs
+    total = real(found[left], graph, left_scale, left_zero) + real(
+        found[right], graph, right_scale, right_zero
+    )
+    integers = np.clip(np.rint(total / graph.constants[scale]) + graph.constants[zero], 0, 255)
+    assert np.abs(found[add.output] - integers).max() <= 1
+
+
+def test_the_last_step_gives_the_logits_of_the_file(graph, found, images, paths):
+    last = graph.steps[-1]
+    logits = open_session(paths["int8"])(images)
+    assert found[last.output].dtype == np.float32
+    step = graph.constants[last.inputs[1]].item()
+    np.testing.assert_allclose(found[last.output], logits, rtol=0, atol=1.01 * step)
+
+
+def test_a_network_of_linear_layers_in_a_given_folder(tmp_path):
+    model = seeded(lambda: nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), 0).eval()
+    images = torch.rand(8, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    paths = write_files(model, images, tmp_path / "new" / "folder")
+    assert paths == {kind: tmp_path / "new" / "folder" / f"{kind}.onnx" for kind in KINDS}
+    assert all(error(path, images[:1], model) < 0.02 for path in paths.values())
+
+
+def test_an_empty_calibration_set(paths, tmp_path):
+    with pytest.raises(ValueError, match="the calibration set is empty; give 1 image or more"):
+        to_int8(paths["float32"], tmp_path / "int8.onnx", torch.rand(0, 1, 12, 12))

@@ -1,0 +1,83 @@
+"""Oracles: multiply-accumulates and bytes on paper, a model that sleeps for a known time."""
+
+import time
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from utils.measuring import cost
+from utils.models import ResNet
+
+
+def test_macs_of_a_convolution_by_hand():
+    model = nn.Conv2d(3, 8, 3, padding=1)
+    # each of 8 x 10 x 12 outputs sums 3 x 3 x 3 products
+    assert cost.macs(model, torch.rand(1, 3, 10, 12)) == 8 * 10 * 12 * 27
+
+
+def test_macs_of_a_grouped_convolution_by_hand():
+    model = nn.Conv2d(8, 8, 3, padding=1, groups=4)
+    # each output sees the 2 channels of its group
+    assert cost.macs(model, torch.rand(1, 8, 10, 12)) == 8 * 10 * 12 * 2 * 9
+
+
+def test_macs_of_a_linear_layer_by_hand():
+    assert cost.macs(nn.Linear(300, 100), torch.rand(1, 300)) == 300 * 100
+
+
+def test_measure_counts_parameters_zeros_macs_and_bytes(tmp_path):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(6, 4)).eval()
+    with torch.no_grad():
+        model[1].weight.view(-1)[:10] = 0
+    found = cost.measure(model, torch.rand(5, 1, 2, 3), repeats=3)
+    assert (found.parameters, found.nonzeros, found.macs) == (28, 18, 24)
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    assert found.bytes == (tmp_path / "model.safetensors").stat().st_size
+    assert found.bytes >= 4 * 28  # zeros are stored like any other number
+
+
+def test_macs_are_per_image_whatever_the_batch():
+    model = ResNet(4).eval()
+    one, many = (cost.measure(model, torch.rand(n, 1, 28, 28), repeats=2).macs for n in (1, 7))
+    assert one == many
+
+
+def sleeper(seconds):
+    return lambda _: time.sleep(seconds)
+
+
+def test_latency_of_a_sleep_is_its_length():
+    found = cost.latency(sleeper(0.004), torch.zeros(2, 1), repeats=10)
+    assert 4 <= found.p50 < 8
+    assert found.p50 <= found.p95
+    assert found.batch_size == 2
+
+
+def test_compare_reports_the_ratio_before_over_after():
+    found = cost.compare({"slow": sleeper(0.008), "fast": sleeper(0.002)}, torch.zeros(1), repeats=8)
+    ratio, low, high = found.speed_up("fast")
+    assert 2.5 < ratio < 4.5
+    assert low <= ratio <= high
+    assert found.speed_up("slow")[0] == 1
+
+
+def test_compare_interleaves_and_rotates():
+    order = []
+    models = {name: (lambda _, name=name: order.append(name)) for name in "ab"}
+    cost.compare(models, torch.zeros(1), repeats=4)
+    timed = order[2 * (cost.WARM_UP + 2) :]  # after the warm-up; torch's timer runs 2 more before each pass
+    assert [timed[i] for i in range(0, len(timed), 3)] == list("abbaabba")
+
+
+def test_training_mode_is_refused():
+    with pytest.raises(ValueError, match="eval"):
+        cost.latency(ResNet(4), torch.rand(1, 1, 28, 28))
+
+
+def test_unknown_name_and_too_few_repeats_are_refused():
+    with pytest.raises(ValueError, match="repeats"):
+        cost.compare({"a": sleeper(0)}, torch.zeros(1), repeats=1)
+    with pytest.raises(ValueError, match="'b' was not timed"):
+        cost.compare({"a": sleeper(0)}, torch.zeros(1), repeats=2).speed_up("b")

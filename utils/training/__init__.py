@@ -1,0 +1,11 @@
+"""How networks are trained; depends on data, models and measuring.
+
+Beside the names below chapters import modules: `augmentation`, `masking`, `muon`, `optimizers`, and
+`parallel`, which is started as a program of its own.
+"""
+
+from utils.training.loop import DivergedError, fit
+from utils.training.networks import base_network
+from utils.training.recipe import FOUNDATION, RECIPE, Recipe
+
+__all__ = ["FOUNDATION", "RECIPE", "DivergedError", "Recipe", "base_network", "fit"]
