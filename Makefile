@@ -1,25 +1,35 @@
 # Every job of the book. Each target makes the environment it needs; `make` alone lists them.
 #
 # Variables: PYTHON (which Python makes the environment), DATASET (for run), CHAPTER (for run, evidence,
-# evidence-check), and for evidence DATASETS, SEEDS, JOBS, BACKEND. Lists are separated by spaces.
+# evidence-check), JOBS (for run, evidence: processes at a time), and for evidence DATASETS, SEEDS, BACKEND. Lists are
+# separated by spaces.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help book test run unit test-datasets lint evidence search evidence-check clean constraints
+.PHONY: help book test run unit test-datasets lint evidence search evidence-check networks bench clean constraints outdated
 .DELETE_ON_ERROR:
 
+NAMED := $(PYTHON) # empty unless the caller names one
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
+VERSION := -c 'import sys; print(*sys.version_info[:2])'
+# An environment of another version than the Python that the caller names is made anew; none is named, it stays.
+OTHER := $(if $(and $(strip $(NAMED)),$(wildcard $(PY))),$(filter-out same,$(shell \
+	test "$$("$(PYTHON)" $(VERSION) 2>&1)" = "$$($(PY) $(VERSION) 2>&1)" && echo same || echo other)))
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile # two processes of one thread each
 COMPILE := uv pip compile --universal --python-version 3.11 --no-header --no-annotate requirements.txt
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 22
 
-$(INSTALLED): requirements.txt constraints.txt
+outdated: # removes the environment, if the caller's Python is a good one
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || exit 0; \
+		echo "$(VENV) has $$($(PY) --version), not $$("$(PYTHON)" --version): it is made anew."; rm -rf $(VENV)
+
+$(INSTALLED): requirements.txt constraints.txt $(if $(OTHER),outdated)
 	@command -v "$(PYTHON)" > /dev/null || { echo "There is no $(PYTHON); install Python 3.11 or later, or give one: make PYTHON=python3.11" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is $$("$(PYTHON)" --version 2>&1); the book needs Python 3.11 or later: make PYTHON=python3.11" >&2; exit 1; }
 	@test -x $(PY) || { echo "Making the environment $(VENV)."; "$(PYTHON)" -m venv $(VENV); }
@@ -35,9 +45,9 @@ book: run ## build the book: _build/html/index.html
 	@$(PY) book/check_pages.py _toc.yml _build/html
 	@echo "The book is built: open $(CURDIR)/_build/html/index.html"
 
-run: $(INSTALLED) ## execute the chapters that have changed (DATASET=glyphs, CHAPTER=01_background)
+run: $(INSTALLED) ## execute the chapters that have changed (DATASET=glyphs, CHAPTER=01_background, JOBS=2)
 	@echo "Running the chapters that have changed."
-	@$(PY) -m runner.commands run $(if $(DATASET),--dataset "$(DATASET)") $(CHAPTER)
+	@$(PY) -m runner.commands run $(if $(DATASET),--dataset "$(DATASET)") $(if $(JOBS),--jobs $(JOBS)) $(CHAPTER)
 
 test: run ## execute the chapters that have changed, then all unit tests
 	@echo "Running the unit tests."
@@ -65,6 +75,12 @@ evidence: $(INSTALLED) ## repeat a chapter over seeds and datasets (CHAPTER=01_b
 
 search: $(INSTALLED) ## search for the book's recipe again, and write every trial to book/search.csv
 	@$(PY) -m runner.search
+
+networks: $(INSTALLED) ## train again the networks that ship with the book, where their recipe or code has changed
+	@$(PY) -m runner.networks
+
+bench: $(INSTALLED) ## speeds of this machine
+	@$(PY) -m runner.bench
 
 evidence-check: $(INSTALLED) ## rerun seed 0 where the code behind stored evidence has changed
 	@$(PY) -m runner.recheck $(CHAPTER)

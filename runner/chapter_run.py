@@ -120,6 +120,7 @@ def _environment(run):
     """Set the kernel's environment; restore it where the asking process itself executes the run."""
     before = dict(os.environ)
     os.environ["BOOK_EVIDENCE_PASS"] = run.part
+    os.environ["BOOK_NETWORKS_DIR"] = ""  # evidence is of networks that this code and this torch have trained
     os.environ.update(ONE_THREAD if run.part == "main" else {})
     try:
         yield

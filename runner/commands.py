@@ -23,6 +23,7 @@ def main(arguments=None):
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("run", help="execute what has changed")
     running.add_argument("chapters", nargs="*", help="default: all")
+    running.add_argument("--jobs", type=int, help="chapters at a time; default: one a core")
     commands.add_parser("test-datasets", help="execute every chapter on every dataset")
     staging = commands.add_parser("stage", help="put the pages under _build/book")
     for command in (running, staging):
@@ -32,7 +33,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         if options.command == "run":
-            return 1 if run(options.chapters, options.dataset, options.root) else 0
+            return 1 if run(options.chapters, options.dataset, options.root, options.jobs) else 0
         if options.command == "test-datasets":
             return 1 if on_every_dataset(options.root) else 0
         print(f"Staged in {stage(options.dataset, options.root)}.")

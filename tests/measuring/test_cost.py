@@ -1,6 +1,7 @@
-"""Oracles: multiply-accumulates and bytes on paper, a model that sleeps for a known time."""
+"""Oracles: multiply-accumulates and bytes on paper, a clock that the test moves."""
 
-import time
+import itertools
+from functools import partial
 
 import pytest
 import torch
@@ -44,23 +45,51 @@ def test_macs_are_per_image_whatever_the_batch():
     assert one == many
 
 
-def sleeper(seconds):
-    return lambda _: time.sleep(seconds)
+class Clock:
+    """A clock that stands still while nobody sleeps, so that a test does not depend on the machine."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def sleeper(self, *seconds):
+        """A model that sleeps for `seconds`, which take turns from pass to pass."""
+        turns = itertools.cycle(seconds)
+
+        def sleep(_):
+            self.now += next(turns)
+
+        return sleep
 
 
-def test_latency_of_a_sleep_is_its_length():
-    found = cost.latency(sleeper(0.004), torch.zeros(2, 1), repeats=10)
-    assert 4 <= found.p50 < 8
-    assert found.p50 <= found.p95
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(cost, "Timer", partial(cost.Timer, timer=clock))
+    return clock
+
+
+def test_latency_of_a_sleep_is_its_length(clock):
+    found = cost.latency(clock.sleeper(0.004), torch.zeros(2, 1), repeats=10)
+    assert found.p50 == pytest.approx(4) == found.p95
     assert found.batch_size == 2
 
 
-def test_compare_reports_the_ratio_before_over_after():
-    found = cost.compare({"slow": sleeper(0.008), "fast": sleeper(0.002)}, torch.zeros(1), repeats=8)
-    ratio, low, high = found.speed_up("fast")
-    assert 2.5 < ratio < 4.5
-    assert low <= ratio <= high
-    assert found.speed_up("slow")[0] == 1
+def test_percentiles_are_those_of_single_passes(clock):
+    """Two untimed passes come before each timed one, so of five turns every pass sees another."""
+    passes = (0.001, 0.002, 0.003, 0.004, 0.010)
+    found = cost.latency(clock.sleeper(*passes), torch.zeros(1), repeats=20)
+    assert sorted(set(found.times.round(6))) == [1, 2, 3, 4, 10]
+    assert found.p50 == pytest.approx(3) and found.p95 == pytest.approx(10)
+
+
+def test_compare_reports_the_ratio_before_over_after(clock):
+    slow, fast = clock.sleeper(0.008), clock.sleeper(0.002)
+    found = cost.compare({"slow": slow, "fast": fast}, torch.zeros(1), repeats=8)
+    assert found.speed_up("fast") == pytest.approx((4, 4, 4))
+    assert found.speed_up("slow") == pytest.approx((1, 1, 1))
 
 
 def test_compare_interleaves_and_rotates():
@@ -78,6 +107,6 @@ def test_training_mode_is_refused():
 
 def test_unknown_name_and_too_few_repeats_are_refused():
     with pytest.raises(ValueError, match="repeats"):
-        cost.compare({"a": sleeper(0)}, torch.zeros(1), repeats=1)
+        cost.compare({"a": print}, torch.zeros(1), repeats=1)
     with pytest.raises(ValueError, match="'b' was not timed"):
-        cost.compare({"a": sleeper(0)}, torch.zeros(1), repeats=2).speed_up("b")
+        cost.compare({"a": print}, torch.zeros(1), repeats=2).speed_up("b")
