@@ -6,6 +6,7 @@ hash; else the evidence has to be made again.
 
 import argparse
 import dataclasses
+import os
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from utils.evidence.store import DEFAULT_DATASET, ROOT, EvidenceError, chapters,
 EXACT = ("bytes", "macs", "parameters")
 POINTS = ("accuracy", "drop", "gain", "gap", "spread", "inflation", "error", "points")
 SEED = 0
+SHOWN = 5  # numbers of a rerun that are printed where it agrees
 
 
 def tolerance(name, values, given=None):
@@ -49,33 +51,54 @@ def _keyed(rows):
     return rows.assign(key=keys)
 
 
-def moved(stored, rerun):
-    """List, in words, which numbers of a rerun on glyphs left their tolerance.
+def deviations(stored, rerun):
+    """Compare each number of a rerun on glyphs with the stored one.
 
     Args:
         stored: Evidence of the chapter.
         rerun: Evidence of the rerun; timings are not compared here, see `changed_verdicts`.
 
     Returns:
-        A list of sentences; empty if nothing moved.
+        DataFrame with a row for each number that both have: key, stored, now (as it would be stored, so that
+        "exact" can be met), tolerance.
     """
     rows = _keyed(stored.rows[stored.rows["dataset"] == DEFAULT_DATASET])
     old = rows[rows["seed"] == SEED].set_index("key")["value"]
     new = _keyed(rerun.rows).set_index("key")["value"]
-    if old.empty:
-        return [f"seed {SEED} on {DEFAULT_DATASET} is not in the stored evidence"]
-    lines = [f"{key} is no longer recorded" for key in old.index.difference(new.index)]
-    lines += [f"{key} is new" for key in new.index.difference(old.index)]
+    found = []
     for key in old.index.intersection(new.index):
         name = key.partition("@")[0]
-        if name in stored.timing:
-            continue
-        given = rerun.tolerances.get(name)
-        allowed = tolerance(name, rows.loc[rows["key"] == key, "value"], given)
-        written = float(number(new[key]))  # compared as it would be stored, so that "exact" can be met
-        if abs(written - old[key]) > allowed * (1 + 1e-9):
-            lines.append(f"{key}: stored {number(old[key])}, now {number(written)}, tolerance {allowed:.3g}")
+        if name not in stored.timing:
+            values = rows.loc[rows["key"] == key, "value"]
+            allowed = tolerance(name, values, rerun.tolerances.get(name))
+            found.append((key, old[key], float(number(new[key])), allowed))
+    return pd.DataFrame(found, columns=["key", "stored", "now", "tolerance"])
+
+
+def moved(stored, rerun):
+    """List, in words, which numbers of a rerun on glyphs left their tolerance, came or went.
+
+    Args:
+        stored: Evidence of the chapter.
+        rerun: Evidence of the rerun.
+
+    Returns:
+        A list of sentences; empty if nothing moved.
+    """
+    rows = stored.rows[(stored.rows["dataset"] == DEFAULT_DATASET) & (stored.rows["seed"] == SEED)]
+    if rows.empty:
+        return [f"seed {SEED} on {DEFAULT_DATASET} is not in the stored evidence"]
+    old, new = (pd.Index(_keyed(part)["key"]) for part in (rows, rerun.rows))
+    lines = [f"{key} is no longer recorded" for key in old.difference(new)]
+    lines += [f"{key} is new" for key in new.difference(old)]
+    for row in deviations(stored, rerun).itertuples():
+        if abs(row.now - row.stored) > row.tolerance * (1 + 1e-9):
+            lines.append(_described(row))
     return lines
+
+
+def _described(row):
+    return f"{row.key}: stored {number(row.stored)}, now {number(row.now)}, tolerance {row.tolerance:.3g}"
 
 
 def changed_verdicts(chapter, stored, rerun, root=ROOT):
@@ -91,39 +114,62 @@ def changed_verdicts(chapter, stored, rerun, root=ROOT):
     return lines
 
 
-def rerun(chapter, root=ROOT):
-    """Run seed 0 on glyphs again, timings in a pass of their own.
+def rerun(names, root=ROOT):
+    """Run seed 0 on glyphs again, several chapters at a time, and then their timings one after the other.
+
+    Args:
+        names: chapters.
+        root: the book's folder.
 
     Returns:
-        Evidence of that run.
+        Chapter to the Evidence of its run.
 
     Raises:
-        EvidenceError: if the run fails.
+        EvidenceError: if a run fails.
     """
-    finished, timing = {}, repeat.records_timing(chapter, root)
-    for part in ("main", "timing") if timing else ("main",):
-        for result in repeat.results(repeat.plan(chapter, part, [DEFAULT_DATASET], [SEED], root), jobs=1):
+    timed = [name for name in names if repeat.records_timing(name, root)]
+    finished = {name: {} for name in names}
+    for part, chosen, jobs in (("main", names, os.cpu_count()), ("timing", timed, 1)):
+        plans = [repeat.plan(name, part, [DEFAULT_DATASET], [SEED], root) for name in chosen]
+        for result in repeat.results([run for runs in plans for run in runs], jobs=jobs):
+            name = Path(result.run.notebook).stem
             if result.error:
-                raise EvidenceError(f"The rerun of {chapter} failed: {result.error}")
-            finished[result.run.key] = result.records
-    return partial_runs.evidence(fingerprint(chapter, root), finished, timing=timing)
+                raise EvidenceError(f"The rerun of {name} failed: {result.error}")
+            print(f"{name}, {part} pass: {result.seconds:.0f} s", flush=True)
+            finished[name][result.run.key] = result.records
+    return {
+        name: partial_runs.evidence(fingerprint(name, root), finished[name], timing=name in timed)
+        for name in names
+    }
 
 
-def check(chapter, root=ROOT):
-    """Check one chapter's evidence, and renew its hash where a rerun agrees with it.
+def check(names, root=ROOT):
+    """Check the evidence of chapters, and renew the hash of each with which a rerun agrees.
+
+    Args:
+        names: chapters.
+        root: the book's folder.
 
     Returns:
-        True if the evidence is that of the code, or agrees with it.
+        True if all evidence is that of the code, or agrees with it.
 
     Raises:
-        EvidenceError: if there is no evidence, or the rerun fails.
+        EvidenceError: if there is no evidence, or a rerun fails.
     """
-    stored = read(chapter, root)
-    if stored.hash == fingerprint(chapter, root):
-        print(f"{chapter}: the code is the one that measured the evidence.")
-        return True
-    print(f"{chapter}: the code has changed; seed {SEED} on {DEFAULT_DATASET} runs again.", flush=True)
-    again = rerun(chapter, root)
+    stored = {name: read(name, root) for name in names}
+    changed = []
+    for name in names:
+        if stored[name].hash == fingerprint(name, root):
+            print(f"{name}: the code is the one that measured the evidence.")
+        else:
+            print(f"{name}: the code has changed; seed {SEED} on {DEFAULT_DATASET} runs again.", flush=True)
+            changed.append(name)
+    again = rerun(changed, root) if changed else {}
+    return all([_renewed(name, stored[name], again[name], root) for name in changed])
+
+
+def _renewed(chapter, stored, again, root):
+    """Renew the hash of a chapter if its rerun agrees with what is stored; say what does not."""
     lines = moved(stored, again) + changed_verdicts(chapter, stored, again, root)
     if lines:
         print("\n  ".join([f"{chapter}: the evidence no longer fits the code.", *lines]))
@@ -131,6 +177,12 @@ def check(chapter, root=ROOT):
         return False
     write(chapter, dataclasses.replace(stored, hash=again.hash, torch=again.torch), root)
     print(f"{chapter}: every number is within its tolerance; the hash is renewed.")
+    found = deviations(stored, again)
+    other = found[found["now"] != found["stored"]]
+    print(f"  {len(found) - len(other)} of {len(found)} numbers are equal; the others, farthest first:")
+    order = ((other["now"] - other["stored"]).abs() / other["tolerance"]).argsort()[::-1]
+    for row in other.iloc[order].head(SHOWN).itertuples():
+        print(f"  {_described(row)}")
     return True
 
 
@@ -142,13 +194,13 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         names = options.chapters or chapters(options.root)
-        results = [check(chapter, options.root) for chapter in names]
+        sound = check(names, options.root)
         if not names:
             print("There is no stored evidence yet.")
     except (EvidenceError, claims.ClaimError) as error:
         print(error, file=sys.stderr)
         return 1
-    return 0 if all(results) else 1
+    return 0 if sound else 1
 
 
 if __name__ == "__main__":

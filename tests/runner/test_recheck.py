@@ -37,11 +37,24 @@ def test_the_rule_of_tolerances():
     assert tolerance("base_accuracy", values, given=0) == 0 and tolerance("model_bytes", values, given=9) == 9
 
 
-def test_within_tolerance_the_hash_is_renewed_and_nothing_else(tmp_path):
+def test_within_tolerance_the_hash_is_renewed_and_nothing_else(tmp_path, capsys):
     before = read(CHAPTER, measured(tmp_path, accuracy=82)).rows  # the deviation is 0.89: 82 is within 2.68
     assert not matches(CHAPTER, tmp_path)
     assert main(["--root", str(tmp_path)]) == 0
     assert matches(CHAPTER, tmp_path) and read(CHAPTER, tmp_path).rows.equals(before)
+    output = capsys.readouterr().out
+    assert "1 of 2 numbers are equal" in output
+    assert "base_accuracy: stored 80, now 82, tolerance 2.68" in output
+
+
+def test_chapters_are_rerun_together_and_judged_apart(tmp_path, capsys):
+    good, bad = measured(tmp_path / "good"), measured(tmp_path / "bad", size=1001)
+    for kind in ("notebooks", "book/evidence"):
+        (file,) = (bad / kind).glob(f"{CHAPTER}.*")
+        file.rename(good / kind / file.name.replace(CHAPTER, "02_bad"))
+    assert main(["--root", str(good)]) == 1
+    assert matches(CHAPTER, good) and not matches("02_bad", good)
+    assert "02_bad: the evidence no longer fits the code" in capsys.readouterr().out
 
 
 def test_outside_tolerance_it_says_what_moved(tmp_path, capsys):
@@ -60,14 +73,16 @@ def test_timings_are_compared_by_verdict(tmp_path, capsys, now, agrees):
     (tmp_path / "book" / "claims.toml").write_text(CLAIM)
     rows = [("glyphs", seed, "milliseconds", "", 5 + seed / 10) for seed in range(5)]
     write_evidence(tmp_path, rows, code="old", timing='["milliseconds"]')
-    assert check(CHAPTER, tmp_path) is agrees  # with 9 the margins are 1 to 5 and hold; with 90 nothing does
+    assert (
+        check([CHAPTER], tmp_path) is agrees
+    )  # at 9 margins are 1 to 5 and hold; at 90 nothing does
     assert ("claim fast: it was 'holds'" in capsys.readouterr().out) is not agrees
 
 
 def test_missing_evidence_and_a_run_that_fails_are_errors(tmp_path, capsys):
     make(tmp_path, "1 / 0")
     with pytest.raises(EvidenceError, match=f"make evidence CHAPTER={CHAPTER}"):
-        check(CHAPTER, tmp_path)
+        check([CHAPTER], tmp_path)
     write_evidence(tmp_path, [("glyphs", 0, "share", "", 1)], code="old")
     assert main([CHAPTER, "--root", str(tmp_path)]) == 1
     assert "The rerun of 01_stub failed: cell [3] raised ZeroDivisionError" in capsys.readouterr().err
