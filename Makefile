@@ -20,6 +20,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 22
 
 $(INSTALLED): requirements.txt constraints.txt
+	@test -w . || { echo "$(CURDIR) may not be written: copy the book's folder to a place of your own" >&2; exit 1; }
 	@command -v "$(PYTHON)" > /dev/null || { echo "There is no $(PYTHON); install Python 3.11 or later, or give one: make PYTHON=python3.11" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is $$("$(PYTHON)" --version 2>&1); the book needs Python 3.11 or later: make PYTHON=python3.11" >&2; exit 1; }
 	@test -x $(PY) || { echo "Making the environment $(VENV)."; "$(PYTHON)" -m venv $(VENV); }

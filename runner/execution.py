@@ -86,18 +86,18 @@ def _execute(chapter, dataset, root):
 
 
 def on_every_dataset(root=ROOT):
-    """Execute every chapter on every dataset that needs no download, and on a folder of drawn images.
+    """Execute every chapter on every dataset that needs no download, and on three folders of drawn images.
 
     Returns:
         The list of (dataset, chapter) that failed.
     """
-    print("Drawing a folder of colour images of odd sizes.", flush=True)
-    datasets = [
-        DEFAULT_DATASET,
-        "digits",
-        "fashion-mnist",
+    print("Drawing folders of colour images of odd sizes: four shapes, few images, easy ones.", flush=True)
+    drawn = [
         sample_folder.make(root / "_build" / "folder-dataset"),
+        sample_folder.make_few(root / "_build" / "folder-few"),
+        sample_folder.make_easy(root / "_build" / "folder-easy"),
     ]
+    datasets = [DEFAULT_DATASET, "digits", "fashion-mnist", *drawn]
     folder = Path(os.environ.get("BOOK_DATA_DIR") or root / ".data")
     if not (folder / "FashionMNIST" / "raw").is_dir():
         print(f"fashion-mnist is skipped: there is no FashionMNIST/raw in {folder} (BOOK_DATA_DIR).")
