@@ -30,6 +30,7 @@ outdated: # removes the environment, if the caller's Python is a good one
 		echo "$(VENV) has $$($(PY) --version), not $$("$(PYTHON)" --version): it is made anew."; rm -rf $(VENV)
 
 $(INSTALLED): requirements.txt constraints.txt $(if $(OTHER),outdated)
+	@test -w . || { echo "$(CURDIR) may not be written: copy the book's folder to a place of your own" >&2; exit 1; }
 	@command -v "$(PYTHON)" > /dev/null || { echo "There is no $(PYTHON); install Python 3.11 or later, or give one: make PYTHON=python3.11" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is $$("$(PYTHON)" --version 2>&1); the book needs Python 3.11 or later: make PYTHON=python3.11" >&2; exit 1; }
 	@test -x $(PY) || { echo "Making the environment $(VENV)."; "$(PYTHON)" -m venv $(VENV); }

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner import kernel
+
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
@@ -122,6 +124,7 @@ def _environment(run):
     os.environ["BOOK_EVIDENCE_PASS"] = run.part
     os.environ["BOOK_NETWORKS_DIR"] = ""  # evidence is of networks that this code and this torch have trained
     os.environ.update(ONE_THREAD if run.part == "main" else {})
+    os.environ.update(kernel.environment(Path(run.notebook).parents[1]))
     try:
         yield
     finally:

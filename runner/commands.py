@@ -6,14 +6,11 @@ import sys
 from pathlib import Path
 
 from runner.copies import NotebookError
+from runner.datasets import absolute
 from runner.execution import on_every_dataset, run
 from runner.staging import stage
+from runner.writing import is_read_only, read_only
 from utils.evidence.store import DEFAULT_DATASET, ROOT
-
-
-def _absolute(dataset):
-    """Make the path of a folder absolute: chapters run in another one. Names of datasets stay."""
-    return str(Path(dataset).resolve()) if os.sep in dataset else dataset
 
 
 def main(arguments=None):
@@ -27,18 +24,22 @@ def main(arguments=None):
     commands.add_parser("test-datasets", help="execute every chapter on every dataset")
     staging = commands.add_parser("stage", help="put the pages under _build/book")
     for command in (running, staging):
-        command.add_argument(
-            "--dataset", default=os.environ.get("BOOK_DATASET") or DEFAULT_DATASET, type=_absolute
-        )
+        command.add_argument("--dataset", default=os.environ.get("BOOK_DATASET") or DEFAULT_DATASET)
     options = parser.parse_args(arguments)
     try:
-        if options.command == "run":
-            return 1 if run(options.chapters, options.dataset, options.root, options.jobs) else 0
         if options.command == "test-datasets":
             return 1 if on_every_dataset(options.root) else 0
-        print(f"Staged in {stage(options.dataset, options.root)}.")
-    except NotebookError as error:
+        dataset = absolute(options.dataset)
+        if options.command == "run":
+            return 1 if run(options.chapters, dataset, options.root, options.jobs) else 0
+        print(f"Staged in {stage(dataset, options.root)}.")
+    except (NotebookError, ValueError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        if not is_read_only(error):
+            raise
+        print(read_only(error, options.root), file=sys.stderr)
         return 1
     return 0
 

@@ -5,9 +5,11 @@ whose key is still the same is not run again, and one whose key differs is never
 """
 
 import hashlib
+import os
 import re
 from pathlib import Path
 
+from utils.data.walking import files_below
 from utils.evidence.store import DEFAULT_DATASET, ROOT
 
 
@@ -39,10 +41,20 @@ def key(chapter, dataset=DEFAULT_DATASET, root=ROOT):
     for file in files:
         content = file.read_bytes() if file.exists() else b""
         digest.update(f"\n{file.relative_to(root)} {len(content)}\n".encode() + content)
-    for file in sorted(Path(dataset).rglob("*")) if Path(dataset).is_dir() else ():
-        status = file.stat()
+    for file in _images(dataset):
+        status = os.stat(file)
         digest.update(f"\n{file} {status.st_size} {status.st_mtime_ns}".encode())
     return digest.hexdigest()
+
+
+def _images(dataset):
+    """The files of a folder of images, linked folders too; what cannot be opened, the chapter will name."""
+    if not Path(dataset).is_dir():
+        return []
+    try:
+        return [file for file in files_below(dataset) if os.path.exists(file)]
+    except OSError:
+        return []
 
 
 def executed(chapter, dataset=DEFAULT_DATASET, root=ROOT):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from runner import sample_folder
+from runner import kernel, sample_folder
 from runner.chapter_run import ONE_THREAD
 from runner.copies import NotebookError, chapters, executed, is_current, key
 from runner.progress import Progress
@@ -121,6 +121,7 @@ def _watched(copy, label, dataset, root, place):
 def _environment(dataset, root, finished):
     """The variables of a chapter's process."""
     environment = {**os.environ, **ONE_THREAD, "BOOK_DATASET": dataset, "TQDM_DISABLE": "1"}
+    environment |= kernel.environment(root)
     environment["BOOK_PROGRESS"] = str(finished)
     environment["BOOK_TURN"] = str(root / ".cache" / "turn.lock")
     environment |= {"BOOK_PYTHONPATH": os.environ.get("PYTHONPATH", ""), "PYTHONPATH": str(ROOT)}
@@ -129,18 +130,18 @@ def _environment(dataset, root, finished):
 
 
 def on_every_dataset(root=ROOT):
-    """Execute every chapter on every dataset that needs no download, and on a folder of drawn images.
+    """Execute every chapter on every dataset that needs no download, and on three folders of drawn images.
 
     Returns:
         The list of (dataset, chapter) that failed.
     """
-    print("Drawing a folder of colour images of odd sizes.", flush=True)
-    datasets = [
-        DEFAULT_DATASET,
-        "digits",
-        "fashion-mnist",
+    print("Drawing folders of colour images of odd sizes: four shapes, few images, easy ones.", flush=True)
+    drawn = [
         sample_folder.make(root / "_build" / "folder-dataset"),
+        sample_folder.make_few(root / "_build" / "folder-few"),
+        sample_folder.make_easy(root / "_build" / "folder-easy"),
     ]
+    datasets = [DEFAULT_DATASET, "digits", "fashion-mnist", *drawn]
     folder = Path(os.environ.get("BOOK_DATA_DIR") or root / ".data")
     if not (folder / "FashionMNIST" / "raw").is_dir():
         print(f"fashion-mnist is skipped: there is no FashionMNIST/raw in {folder} (BOOK_DATA_DIR).")

@@ -18,7 +18,9 @@ from filelock import FileLock, Timeout
 
 from runner import partial_runs
 from runner.chapter_run import Run, execute
+from runner.datasets import absolute
 from runner.fingerprint import cells, fingerprint, notebook_path, parse, tags
+from runner.writing import is_read_only, read_only
 from utils.evidence.store import DATASETS, ROOT, EvidenceError, path, write
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -158,9 +160,15 @@ def main(arguments=None):
     parser.add_argument("--root", type=Path, default=ROOT, help="the book's folder")
     options = parser.parse_args(arguments)
     try:
+        options.datasets = [absolute(dataset) for dataset in options.datasets]
         return 0 if repeat(**vars(options)) else 1
-    except EvidenceError as error:
+    except (EvidenceError, ValueError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        if not is_read_only(error):
+            raise
+        print(read_only(error, options.root), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(

@@ -132,3 +132,33 @@ def test_paths_show_every_step_and_the_height_of_the_last():
     assert list(titled) == ["down: 1", "stay: 4"]
     np.testing.assert_allclose(titled["down: 1"].lines[0].get_xydata(), paths["down"])
     assert titled["down: 1"].get_xlim() == (-3, 3)
+
+
+def test_names_that_begin_alike_get_labels_of_their_own():
+    """Bars are drawn at their labels: two classes with one label would be one bar."""
+    classes = ["Tomato___Late_blight", "Tomato___Leaf_Mold", "Tomato___Leaf_Mold_2", "Apple", "Tomato___L"]
+    classes += ["a" * 30 + "b" * 30, "a" * 30 + "c" + "b" * 30, "треугольник", "треугольники", "two\nlines"]
+    labels = plotting.class_labels(classes)
+    assert len(set(labels)) == len(classes) and labels[3] == "Apple" and labels[4] == "Tomato___L"
+    assert all(len(label) <= 12 and "\n" not in label for label in labels)
+    _, axis = plt.subplots()
+    axis.barh(labels, range(len(labels)))
+    assert len(axis.get_yticks()) == len(classes)
+
+
+def test_labels_of_short_names_are_the_names():
+    assert plotting.class_labels(list("0123456789")) == list("0123456789")
+    assert plotting.class_labels(("Sandal", "Ankle boot")) == ["Sandal", "Ankle boot"]
+    assert plotting.class_labels(("Sandals, brown",), length=8) == ["Sandals…"]
+    with pytest.raises(ValueError, match="length is 4; it has to be 5 or more"):
+        plotting.class_labels(("a",), length=4)
+
+
+def test_dollars_are_shown_and_typeset_nothing():
+    """Two of them make matplotlib read mathematics, and raise where it is none."""
+    classes = ["$_$", "price in $", "$x_1$ or $x_2$", "$\\nothing$"]
+    figure, axis = plt.subplots()
+    axis.barh(plotting.class_labels(classes, length=20), range(4))
+    figure.canvas.draw()
+    shown = [label._preprocess_math(label.get_text()) for label in axis.get_yticklabels()]
+    assert shown == [(name, False) for name in classes]

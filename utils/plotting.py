@@ -75,6 +75,37 @@ def show_images(
     return figure
 
 
+def class_labels(classes: Sequence[str], length: int = 10) -> list[str]:
+    """Short names for axes and titles, each another one, as matplotlib shows them.
+
+    A name that is too long keeps its beginning; where others begin alike, its beginning and its end; where
+    that is not enough, a number. Dollar signs are escaped, or matplotlib would typeset what is between them.
+
+    Args:
+        classes: names of any length; two bars with one label would lie on each other.
+        length: letters of a label at most, 5 or more; a number may add some.
+
+    Returns:
+        One label a class, in their order.
+
+    Raises:
+        ValueError: if the length is below 5.
+    """
+    if length < 5:
+        raise ValueError(f"length is {length}; it has to be 5 or more")
+    names = [" ".join(name.split()) for name in classes]  # on one line
+    start = (length - 1) // 2
+    whole = [name if len(name) <= length else name[: length - 1] + "…" for name in names]
+    both = [name if len(name) <= length else f"{name[:start]}…{name[1 + start - length :]}" for name in names]
+    labels = [both[i] if whole.count(whole[i]) > 1 else whole[i] for i in range(len(names))]
+    for i, label in enumerate(labels):
+        number = 2
+        while labels[i] in labels[:i]:
+            labels[i] = f"{label} {number}"
+            number += 1
+    return [label.replace("$", r"\$") for label in labels]
+
+
 def log_scale(axis: Axis) -> None:
     """Make `axis` (an `xaxis` or `yaxis`) logarithmic, with few plain numbers: 1, 2 and 5 of each decade.
 

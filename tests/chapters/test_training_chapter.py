@@ -3,6 +3,7 @@
 import ast
 import copy
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from tests.chapter_source import Chapter
+from utils.data.splits import Split
 from utils.training.muon import orthogonalize
 from utils.training.optimizers import RuleOptimizer
 
@@ -204,3 +206,26 @@ def last_step_spared(make):
                 self.schedule.step()
 
     return Spared
+
+
+class Certain(nn.Module):
+    """So sure of the right class that the gradient is 0 to the last bit."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(1e4))
+
+    def forward(self, images):
+        return self.scale * images.flatten(1)
+
+
+def test_a_network_with_nothing_left_to_learn_has_no_noise_scale():
+    labels = torch.arange(32) % 2
+    images = nn.functional.one_hot(labels, 2).float().view(-1, 1, 1, 2)
+    few = SimpleNamespace(train=Split(images, labels))
+    known = {"torch": torch, "F": nn.functional, "SEED": 0, "few": few}
+    noise_scale = Chapter("02_training", **known).run("squared_gradient", "noise_scale")["noise_scale"]
+    assert noise_scale(Certain()) is None
+    hesitant = Certain()
+    hesitant.scale.data.fill_(1.0)
+    assert noise_scale(hesitant) == pytest.approx(0, abs=1e-4)  # all images have one gradient: no noise

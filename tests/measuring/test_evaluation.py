@@ -56,6 +56,49 @@ def test_calibration_error_by_hand():
     assert ours == pytest.approx(10, abs=1e-4)
 
 
+class OnApple(torch.Tensor):
+    """A tensor as on a graphics processor of Apple: it has no 64 bits, and meets no tensor of the CPU."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function in (torch.Tensor.cpu, torch.Tensor.item, torch.Tensor.tolist):
+            (self,) = args
+            plain = self.as_subclass(torch.Tensor)
+            return plain.clone() if function is torch.Tensor.cpu else function(plain)
+        for other in args:
+            if isinstance(other, torch.Tensor) and not isinstance(other, cls) and other.ndim:
+                raise RuntimeError("Expected all tensors to be on the same device")
+        found = super().__torch_function__(function, types, args, kwargs or {})
+        for value in found if isinstance(found, tuple) else (found,):
+            if isinstance(value, torch.Tensor) and value.dtype == torch.float64:
+                raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        return found
+
+
+def test_the_stand_in_for_apples_processors_refuses_64_bits():
+    there = torch.rand(3).as_subclass(OnApple)
+    for convert in (lambda: there.double(), lambda: there.to(torch.float64), lambda: there + torch.rand(3)):
+        with pytest.raises((TypeError, RuntimeError)):
+            convert()
+    assert type(there.cpu().double()) is torch.Tensor
+
+
+def test_nothing_takes_64_bits_where_the_network_is(scored):
+    there = Split(scored.images.as_subclass(OnApple), scored.labels.as_subclass(OnApple))
+    model = Scores().eval()
+    assert evaluation.accuracy(model, there) == evaluation.accuracy(model, scored)
+    both = [evaluation.per_class_accuracy(model, split, 5) for split in (there, scored)]
+    assert torch.equal(*both)
+    guesses = [evaluation.predictions(model, split.images) for split in (there, scored)]
+    assert isinstance(guesses[0], OnApple)
+    assert evaluation.agreement(guesses[0], there.labels) == evaluation.agreement(guesses[1], scored.labels)
+    errors = [
+        evaluation.expected_calibration_error(split.images.flatten(1), split.labels)
+        for split in (there, scored)
+    ]
+    assert errors[0] == errors[1]
+
+
 def test_reestimated_statistics_are_those_of_the_images():
     images = torch.randn(400, 3, 4, 4) * 2 + 5
     model = nn.Sequential(nn.BatchNorm2d(3)).eval()

@@ -1,5 +1,6 @@
 """What a run gives is compared with what the notebook was written to record."""
 
+import json
 import os
 import subprocess
 import sys
@@ -45,6 +46,19 @@ def test_a_name_recorded_twice_is_an_error():
     cells.append(nbformat.v4.new_code_cell(outputs=outputs[1:]))
     with pytest.raises(ValueError, match=r"share at 0.5 is recorded twice"):
         recorded(nbformat.v4.new_notebook(cells=cells))
+
+
+def test_a_run_takes_the_python_that_asks_for_it(tmp_path, monkeypatch):
+    """Whatever a shared machine calls `python3`: that one cannot start."""
+    folder = tmp_path / "hub" / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    description = {"argv": ["false", "{connection_file}"], "display_name": "Hub", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(description))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "hub"))
+    make(tmp_path, EMIT + f'import sys\nrecord("same", int(sys.executable == {sys.executable!r}))')
+    result = execute(run_of(tmp_path))
+    assert result.error == "" and result.records[0]["value"] == 1
+    assert os.environ["JUPYTER_PATH"] == str(tmp_path / "hub")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="orphans are adopted only on POSIX systems")

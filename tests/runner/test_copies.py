@@ -47,3 +47,15 @@ def test_a_folder_of_images_is_keyed_by_its_files(book):
         executed(CHAPTER, dataset, book).parent.name for dataset in ("birds", str(folder), "/other/birds")
     }
     assert len(names) == 3 and all("/" not in name for name in names)
+
+
+def test_a_linked_class_counts_and_links_that_lead_back_or_nowhere_end_nothing(book):
+    folder, away = book / "birds", book / "away"
+    for path in (folder / "train", away):
+        path.mkdir(parents=True)
+    (folder / "train" / "owls").symlink_to(away, target_is_directory=True)
+    (folder / "train" / "above").symlink_to(folder, target_is_directory=True)
+    (folder / "train" / "gone.png").symlink_to("nowhere.png")
+    before = key(CHAPTER, str(folder), book)
+    (away / "1.png").write_bytes(b"abc")
+    assert key(CHAPTER, str(folder), book) != before

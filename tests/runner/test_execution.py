@@ -3,8 +3,9 @@
 import nbformat
 import pytest
 
+from runner import execution
 from runner.copies import NotebookError, executed, is_current
-from runner.execution import run
+from runner.execution import on_every_dataset, run
 from tests.stub_book import CHAPTER, add_pages, make
 
 CELL = """
@@ -57,3 +58,12 @@ def test_a_cell_that_raises_fails_and_shows_no_older_copy(book, capsys):
 def test_an_unknown_chapter_is_an_error(book):
     with pytest.raises(NotebookError, match="no chapter 02_x; there are 01_stub"):
         run(["02_x"], root=book)
+
+
+def test_every_chapter_runs_on_folders_of_few_and_of_easy_images(book, monkeypatch):
+    monkeypatch.setenv("BOOK_DATA_DIR", str(book))
+    asked = []
+    monkeypatch.setattr(execution, "run", lambda names, dataset, root: asked.append((names, dataset)) or [])
+    assert on_every_dataset(book) == []
+    folders = [str(book / "_build" / name) for name in ("folder-dataset", "folder-few", "folder-easy")]
+    assert asked == [(None, dataset) for dataset in ("glyphs", "digits", *folders)]

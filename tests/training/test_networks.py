@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import errno
 import os
 import subprocess
 import sys
@@ -40,6 +41,20 @@ def test_a_damaged_cache_file_is_made_again(stripes, cache):
     second = base_network(stripes, 0, width=2, recipe=QUICK)
     assert torch.equal(first.head.weight, second.head.weight)
     assert path.read_bytes() == sound
+
+
+def test_a_cache_that_may_not_be_written_is_named_before_the_training(stripes, cache, monkeypatch):
+    kept = base_network(stripes, 0, width=2, recipe=QUICK)
+
+    def read_only(dir):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(dir))
+
+    monkeypatch.setattr(networks.tempfile, "TemporaryFile", read_only)
+    monkeypatch.setattr(networks.loop, "fit", lambda *_, **__: pytest.fail("it has been trained"))
+    with pytest.raises(OSError, match=rf"kept in {cache} \(Read-only file system\); set BOOK_CACHE_DIR"):
+        base_network(stripes, 1, width=2, recipe=QUICK)
+    again = base_network(stripes, 0, width=2, recipe=QUICK)  # what is there is still read
+    assert torch.equal(again.head.weight, kept.head.weight)
 
 
 def test_an_interrupted_training_leaves_no_file(stripes, cache, monkeypatch):

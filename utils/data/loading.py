@@ -15,6 +15,7 @@ from utils.data.folders import read_folder
 from utils.data.splits import Dataset, Split
 from utils.source import code_digest, digest
 
+ROOT = Path(__file__).parents[2]
 NAMES = ("glyphs", "digits", *SOURCES)
 DEFAULT_SIZE: Literal["default"] = "default"
 TRAIN, VALIDATION, TEST = 20_000, 5_000, 10_000  # images; digits and folders have sizes of their own
@@ -29,19 +30,23 @@ def load(
     seed: int = 0,
     train_size: int | None | Literal["default"] = DEFAULT_SIZE,
     data_dir: str | Path | None = None,
+    least: int = 2,
 ) -> Dataset:
     """Load a dataset into memory.
 
     Args:
         name: "glyphs" or "digits", which are embedded; "fashion-mnist", "mnist" or "cifar10", which are
             downloaded where they are not in `data_dir`; or the path of a folder that holds
-            `train/<class>/*` and `test/<class>/*`. A path that is no existing folder needs a `/` in it.
+            `train/<class>/*` and `test/<class>/*`. A path counts from where the program runs, and where
+            that leads nowhere from the book's root; `~` is the home folder.
         seed: drives which images are for training and which for validation. Test images stay the same.
         train_size: images to train on, at least one per class; a smaller size is the beginning of a larger
             one. By default 20,000, for digits 1,000, for a folder all. None takes all that validation leaves
             (for glyphs, which never end, the default).
         data_dir: where the well-known datasets are; by default the environment variable `BOOK_DATA_DIR`, and
             without it `.data/` in the book's root.
+        least: training images that each class of a folder has to have, and half as many to test on; 2 or
+            more, of which validation takes one.
 
     Returns:
         Dataset on the CPU. Each part holds the classes in their proportions.
@@ -56,11 +61,14 @@ def load(
     if name == "digits":
         return _divide(name, _read_digits(), seed, train_size, DIGITS_TRAIN, DIGITS_VALIDATION)
     if name in SOURCES:
-        data_dir = data_dir or os.environ.get("BOOK_DATA_DIR") or Path(__file__).parents[2] / ".data"
+        data_dir = data_dir or os.environ.get("BOOK_DATA_DIR") or ROOT / ".data"
         images = read_source(name, Path(data_dir).expanduser().resolve())
         return _divide(name, images, seed, train_size, TRAIN, VALIDATION)
-    if "/" in name or os.sep in name or os.path.isdir(name):
-        images = read_folder(Path(name).expanduser())
+    folder = Path(name).expanduser()
+    if not os.path.exists(folder) and (ROOT / folder).is_dir():
+        folder = ROOT / folder  # a chapter runs in a folder of its own
+    if "/" in name or os.sep in name or (name and os.path.isdir(folder)):
+        images = read_folder(folder, least=least)
         return _divide(name, images, seed, train_size, None, FOLDER_VALIDATION)
     raise ValueError(
         f"There is no dataset {name!r}; choose {', '.join(NAMES)}, or the path of a folder of images."

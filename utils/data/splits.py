@@ -19,6 +19,9 @@ class Split:
         factors: glyphs only, each `[N]`: "character", "face", "family", "bold", "slant" and "angle", as
             `glyphs.draw` describes them.
 
+    Raises:
+        ValueError: if there is not one label, and one value of each factor, for each image.
+
     Attributes:
         origin: what the images were made from, as a text that is the same on every machine, where the pixels
             may differ in their last bit; it names trained networks. Empty for a split made by hand, and for
@@ -29,6 +32,12 @@ class Split:
     labels: Tensor
     factors: dict[str, Tensor] = field(default_factory=dict)
     origin: str = field(default="", init=False, compare=False)
+
+    def __post_init__(self):
+        for name, values in {"labels": self.labels, **self.factors}.items():
+            if len(values) != len(self.images):
+                counts = f"{len(self.images):,} images and {len(values):,} {name}"
+                raise ValueError(f"there are {counts}; give one for each image")
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -36,16 +36,18 @@ def predictions(model: nn.Module, images: Tensor) -> Tensor:
 
 def accuracy(model: nn.Module, split: Split) -> float:
     """Share of `split` that is classified correctly, in points, 0...100."""
-    return 100 * (predictions(model, split.images) == split.labels).double().mean().item()
+    right = predictions(model, split.images) == split.labels
+    return 100 * right.cpu().double().mean().item()  # the graphics processors of Apple have no 64 bits
 
 
 def per_class_accuracy(model: nn.Module, split: Split, num_classes: int) -> Tensor:
     """Accuracy within each true class.
 
     Returns:
-        `[num_classes]` float64 in points, NaN for a class that `split` does not hold.
+        `[num_classes]` float64 in points, on the CPU, NaN for a class that `split` does not hold.
     """
-    counts = confusion_matrix(predictions(model, split.images), split.labels, num_classes).double()
+    counts = confusion_matrix(predictions(model, split.images), split.labels, num_classes)
+    counts = counts.cpu().double()
     return 100 * counts.diagonal() / counts.sum(1)
 
 
@@ -74,7 +76,7 @@ def agreement(first: Tensor, second: Tensor) -> float:
         raise ValueError(
             f"predictions of shapes {tuple(first.shape)} and {tuple(second.shape)} cannot be compared"
         )
-    return (first == second).double().mean().item()
+    return (first == second).cpu().double().mean().item()
 
 
 def expected_calibration_error(scores: Tensor, labels: Tensor, *, bins: int = 15) -> float:
@@ -88,14 +90,13 @@ def expected_calibration_error(scores: Tensor, labels: Tensor, *, bins: int = 15
     Returns:
         The gap in points, 0...100: 0 if the network is right as often as it says.
     """
+    scores, labels = scores.detach().cpu(), labels.cpu()
     confidence, predicted = scores.double().softmax(1).max(1)
     right = (predicted == labels).double()
     bin_of = (confidence * bins).ceil().long().clamp(
         1, bins
     ) - 1  # bins are open on the left, as in the paper
-    gap = torch.zeros(bins, dtype=torch.float64, device=scores.device).index_add_(
-        0, bin_of, confidence - right
-    )
+    gap = torch.zeros(bins, dtype=torch.float64).index_add_(0, bin_of, confidence - right)
     return 100 * gap.abs().sum().item() / len(labels)
 
 

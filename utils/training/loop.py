@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from utils.data.splits import Dataset, batches
 from utils.measuring.evaluation import accuracy
+from utils.training.checks import check
 from utils.training.recipe import RECIPE, Recipe
 
 
@@ -64,15 +65,17 @@ def fit(
 
     Raises:
         DivergedError: when the loss is not finite, with the step and the learning rate.
-        ValueError: if a batch does not divide into equal shares for the processes of `part`.
+        ValueError: before the first step, if a batch does not divide into equal shares for the processes of
+            `part`, or the model would fail on the images, the labels or the last batch.
     """
     if recipe.batch_size % part[1] or len(data.train) % recipe.batch_size % part[1]:
         raise ValueError(
             f"batches of {recipe.batch_size} out of {len(data.train)} images do not all divide by {part[1]} "
             "processes; choose another batch size, or fewer images"
         )
-    device = next(model.parameters()).device
-    data = data.to(device)
+    sharing = {"processes": part[1], "accumulation": recipe.accumulation}
+    check(model, data, recipe.batch_size, **sharing, own_loss=loss_function is not None)
+    data = data.to(next(model.parameters()).device)
     steps = recipe.epochs * math.ceil(len(data.train) / recipe.batch_size)
     transform = transform or recipe.transform()
     loss_function = loss_function or recipe.loss_function()

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,6 +40,9 @@ def base_network(data: Dataset, seed: int, *, width: int = 32, recipe: Recipe = 
 
     Returns:
         A `ResNet` on the CPU, in eval mode.
+
+    Raises:
+        OSError: if the network has to be trained, and may not be kept.
     """
     model = models.seeded(lambda: models.ResNet(width, data.channels, data.num_classes), seed)
     name = network_name(data, seed, width, recipe)
@@ -75,8 +79,11 @@ def _shipped(name: str) -> dict | None:
 
 def _cached(name: str, model: nn.Module, data: Dataset, seed: int, recipe: Recipe) -> dict:
     folder = Path(os.environ.get("BOOK_CACHE_DIR") or ROOT / ".cache")
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{digest(torch.__version__)}.safetensors"
+    state = load_state(path)
+    if state is not None:
+        return state  # also from a folder that may not be written
+    _check_writable(folder)
     with FileLock(f"{path}.lock"):
         state = load_state(path)
         if state is None:
@@ -85,3 +92,16 @@ def _cached(name: str, model: nn.Module, data: Dataset, seed: int, recipe: Recip
             state = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
             save_state(path, state)
     return state
+
+
+def _check_writable(folder: Path) -> None:
+    """Say it before minutes of training, rather than after them."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"trained networks cannot be kept in {folder} ({error.strerror}); set BOOK_CACHE_DIR to a folder "
+            "of your own"
+        ) from error
