@@ -86,8 +86,11 @@ def test_the_map_marks_what_it_is_asked_to():
 def test_costs_are_drawn_in_the_units_of_the_axes():
     points = {"base": {"accuracy": 80, "bytes": 2e6, "macs": 5e6, "latency": 0.5}}
     figure = plotting.plot_costs(points)
-    assert [axis.lines[0].get_xdata()[0] for axis in figure.axes] == pytest.approx([2000, 5, 0.5])
-    assert all(axis.get_xscale() == "log" for axis in figure.axes)
+    *panels, names = figure.axes
+    assert [axis.lines[0].get_xdata()[0] for axis in panels] == pytest.approx([2000, 5, 0.5])
+    assert all(axis.get_xscale() == "log" for axis in panels)
+    assert [text.get_text() for text in names.get_legend().get_texts()] == list(points)
+    assert len({round(axis.get_position().x0, 1) for axis in panels}) == 2  # two columns, for a phone
 
 
 def test_a_missing_cost_is_named():
@@ -132,3 +135,18 @@ def test_paths_show_every_step_and_the_height_of_the_last():
     assert list(titled) == ["down: 1", "stay: 4"]
     np.testing.assert_allclose(titled["down: 1"].lines[0].get_xydata(), paths["down"])
     assert titled["down: 1"].get_xlim() == (-3, 3)
+
+
+def test_class_labels_are_short_and_different():
+    assert plotting.class_labels(["cat", "dog"]) == ["cat", "dog"]
+    labels = plotting.class_labels(["a long name", "a long nama", "a long nam", "$5 and $6", "b" * 11], 10)
+    assert labels == ["a long n~2", "a long n~3", "a long nam", r"\$5 and \$6", "bbbbbbbbbb"]
+
+
+def test_many_long_names_stay_apart_and_can_be_drawn():
+    classes = ["the same beginning " + str(i) for i in range(120)]
+    labels = plotting.class_labels(classes, 10)
+    assert len(set(labels)) == 120 and max(map(len, labels)) == 10
+    figure, axis = plt.subplots()
+    axis.set_title(plotting.class_labels(["$\\frac{$"])[0])
+    figure.canvas.draw()

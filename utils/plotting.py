@@ -111,6 +111,8 @@ def plot_passes(careless: np.ndarray, careful: np.ndarray) -> Figure:
 def plot_costs(points: Mapping[str, Mapping[str, float]], *, unit: str = "points") -> Figure:
     """The book's common plot: accuracy against bytes, MACs and measured latency, each on a log axis.
 
+    Two panels side by side and one below, with the names beside it.
+
     Args:
         points: name to `accuracy` (points), `bytes`, `macs` per image and `latency` in ms per image.
         unit: of the accuracy.
@@ -124,18 +126,23 @@ def plot_costs(points: Mapping[str, Mapping[str, float]], *, unit: str = "points
         missing = [key for key in ("accuracy", *panels) if not point.get(key, 0) > 0]
         if missing:
             raise ValueError(f"{name!r} has no {' and no '.join(missing)} above 0")
-    figure, axes = plt.subplots(1, 3, figsize=(7.2, 3.6), sharey=True)
+    figure, grid = plt.subplots(
+        2, 2, figsize=(6.4, 6), sharey=True
+    )  # three in a row are too small for a phone
+    axes, rest = grid.flat[:3], grid.flat[3]
     for axis, (key, (label, scale)) in zip(axes, panels.items(), strict=True):
         for i, (name, point) in enumerate(points.items()):
-            x = point[key] * scale
-            axis.plot(
-                x, point["accuracy"], MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)], label=name
-            )
+            x, marker = point[key] * scale, MARKERS[i % len(MARKERS)]
+            axis.plot(x, point["accuracy"], marker, color=COLOURS[i % len(COLOURS)], label=name)
         log_scale(axis.xaxis)
         axis.set_xlabel(label)
-    axes[0].set_ylabel(f"test accuracy ({unit})")
+    for axis in (axes[0], axes[2]):
+        axis.set_ylabel(f"test accuracy ({unit})")
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)), fontsize=10)
+    rest.axis("off")
+    rest.legend(
+        handles, labels, loc="center", fontsize=10, title="cheaper is left, better is up", title_fontsize=10
+    )
     return figure
 
 
@@ -251,3 +258,23 @@ def _box(axis: Axes, x: float, y: float, text: str, highlight: Sequence[str] | N
     box = {"boxstyle": "round,pad=0.4", "facecolor": colour, "edgecolor": "dimgrey"}
     weight = "bold" if marked else "normal"
     axis.text(x, y, text, ha="center", va="center", fontsize=10.5, weight=weight, bbox=box, zorder=3)
+
+
+def class_labels(classes: Sequence[str], length: int = 10) -> list[str]:
+    """Names of classes, short enough for titles and axes.
+
+    Args:
+        classes: full names, all different.
+        length: characters a label may have; a longer name is cut, and numbered where that makes two alike.
+
+    Returns:
+        One label a class, all different; `$`, which would start a formula in a figure, is escaped.
+    """
+    labels: list[str] = []
+    for name in classes:
+        label, number = name[:length], 1
+        while label in labels or (label != name and label in classes):
+            number += 1
+            label = f"{name[: length - len(str(number)) - 1]}~{number}"
+        labels.append(label)
+    return [label.replace("$", r"\$") for label in labels]
