@@ -16,7 +16,15 @@ from book import check_pages
 
 ROOT = Path(__file__).parents[1]
 STRICT = ["-W", "-n", "--keep-going", "--all"]  # as in the Makefile; see test_makefile_builds_strictly
-SOUND = "See {ref}`second`, {term}`mask`, {cite:t}`known2020` and {glue:text}`score:.1f`."
+SOUND = """\
+See {ref}`second`, {term}`mask`, {cite:t}`known2020` and {glue:text}`score:.1f`.
+
+:::{predict}
+How many?
+
+**{glue:text}`score:.0f`.**
+:::
+"""
 RECORD = """\
 from IPython.display import display
 display({"application/papermill.record/text/plain": "81.26"}, raw=True,
@@ -40,6 +48,7 @@ FAULTS = {
     "cross-reference": (("{ref}`second`", "{ref}`no-such-label`"), "no-such-label"),
     "citation": (("{cite:t}`known2020`", "{cite:t}`nobody1900`"), "nobody1900"),
     "glue key": (("{glue:text}`score:.1f`", "{glue:text}`no_such_name:.1f`"), "no_such_name"),
+    "prediction without an answer": (("**{glue:text}`score:.0f`.**", "Nobody knows."), "has no answer"),
     "page of the table of contents": (("file: second", "file: no-such-file"), "no-such-file"),
 }
 NEEDS_KERNEL = {"none", "cell that raises"}  # the others are built from an executed copy, as `make book` does
@@ -51,7 +60,8 @@ def write_book(folder: Path, replace: tuple[str, str] = ("", ""), *, execute: bo
     def changed(text: str) -> str:
         return text.replace(*replace) if replace[0] else text
 
-    copytree(ROOT / "book" / "_static", folder / "book" / "_static")
+    for name in ("_static", "_ext"):
+        copytree(ROOT / "book" / name, folder / "book" / name)
     config = (ROOT / "_config.yml").read_text(encoding="utf8")
     if not execute:
         config = config.replace("execute_notebooks: auto", 'execute_notebooks: "off"')
@@ -100,6 +110,7 @@ def test_sound_book_builds(builds, name):
     assert result.returncode == 0, result.stdout + result.stderr
     page = (folder / "_build/html/first.html").read_text(encoding="utf8")
     assert '<span class="pasted-text">81.3</span>' in page
+    assert '<strong><span class="pasted-text">81</span>.</strong>' in page.partition("<details")[2]
     assert "https://colab.research.google.com/github/" in page
     assert check_pages.problems(folder / "_toc.yml", folder / "_build/html") == []
     for extra in ("index.html", "404.html", "sitemap.xml", "search.html"):

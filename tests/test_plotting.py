@@ -86,8 +86,11 @@ def test_the_map_marks_what_it_is_asked_to():
 def test_costs_are_drawn_in_the_units_of_the_axes():
     points = {"base": {"accuracy": 80, "bytes": 2e6, "macs": 5e6, "latency": 0.5}}
     figure = plotting.plot_costs(points)
-    assert [axis.lines[0].get_xdata()[0] for axis in figure.axes] == pytest.approx([2000, 5, 0.5])
-    assert all(axis.get_xscale() == "log" for axis in figure.axes)
+    *panels, names = figure.axes
+    assert [axis.lines[0].get_xdata()[0] for axis in panels] == pytest.approx([2000, 5, 0.5])
+    assert all(axis.get_xscale() == "log" for axis in panels)
+    assert [text.get_text() for text in names.get_legend().get_texts()] == list(points)
+    assert len({round(axis.get_position().x0, 1) for axis in panels}) == 2  # two columns, for a phone
 
 
 def test_a_missing_cost_is_named():

@@ -142,6 +142,8 @@ def plot_passes(careless: np.ndarray, careful: np.ndarray) -> Figure:
 def plot_costs(points: Mapping[str, Mapping[str, float]], *, unit: str = "points") -> Figure:
     """The book's common plot: accuracy against bytes, MACs and measured latency, each on a log axis.
 
+    Two panels side by side and one below, with the names beside it.
+
     Args:
         points: name to `accuracy` (points), `bytes`, `macs` per image and `latency` in ms per image.
         unit: of the accuracy.
@@ -155,18 +157,23 @@ def plot_costs(points: Mapping[str, Mapping[str, float]], *, unit: str = "points
         missing = [key for key in ("accuracy", *panels) if not point.get(key, 0) > 0]
         if missing:
             raise ValueError(f"{name!r} has no {' and no '.join(missing)} above 0")
-    figure, axes = plt.subplots(1, 3, figsize=(7.2, 3.6), sharey=True)
+    figure, grid = plt.subplots(
+        2, 2, figsize=(6.4, 6), sharey=True
+    )  # three in a row are too small for a phone
+    axes, rest = grid.flat[:3], grid.flat[3]
     for axis, (key, (label, scale)) in zip(axes, panels.items(), strict=True):
         for i, (name, point) in enumerate(points.items()):
-            x = point[key] * scale
-            axis.plot(
-                x, point["accuracy"], MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)], label=name
-            )
+            x, marker = point[key] * scale, MARKERS[i % len(MARKERS)]
+            axis.plot(x, point["accuracy"], marker, color=COLOURS[i % len(COLOURS)], label=name)
         log_scale(axis.xaxis)
         axis.set_xlabel(label)
-    axes[0].set_ylabel(f"test accuracy ({unit})")
+    for axis in (axes[0], axes[2]):
+        axis.set_ylabel(f"test accuracy ({unit})")
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)), fontsize=10)
+    rest.axis("off")
+    rest.legend(
+        handles, labels, loc="center", fontsize=10, title="cheaper is left, better is up", title_fontsize=10
+    )
     return figure
 
 

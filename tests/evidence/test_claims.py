@@ -86,6 +86,10 @@ def test_a_claim_before_its_evidence_is_not_measured(tmp_path):
         ([CLAIM.replace("unit", "units").format(id="a", margin="wide")], "'a' has no unit"),
         (["[[claim]]\nsays = 'x'\n"], "'number 1' has no id, chapter, margin, unit"),
         ([CLAIM.format(id="a", margin="max(wide)")], r"claim 'a' is not legal: 'max\(wide\)'"),
+        ([CLAIM.format(id="a", margin="wide") + "since = 2\n"], "'a' has the since 2; give it as a text"),
+        ([CLAIM.format(id="a", margin="wide") + "since = ' '\n"], "'a' has the since ' '"),
+        ([CLAIM.format(id="a", margin="wide") + "replaces = 'b'\n"], "'a' replaces 'b', no other claim"),
+        ([CLAIM.format(id="a", margin="wide") + "replaces = 'a'\n"], "'a' replaces 'a', no other claim"),
         (["[[claim"], "cannot be read as TOML"),
     ],
 )
@@ -99,6 +103,30 @@ def test_division_by_zero_is_named(tmp_path):
     book(tmp_path, "wide / (narrow - 80)")
     with pytest.raises(ClaimError, match="'claim-0' divides by zero on glyphs, seed 0"):
         verdicts(tmp_path)
+
+
+def test_a_logarithm_of_nothing_is_named(tmp_path):
+    book(tmp_path, "log(narrow - 79)")
+    with pytest.raises(ClaimError, match=r"'claim-0' is none on glyphs, seed 2: log\(narrow - 79\).*above 0"):
+        verdicts(tmp_path)
+
+
+def test_skewed_ratios_are_judged_by_their_logarithm(tmp_path):
+    # Tenfold or more in each seed: the deviation of the ratios hides it, that of their logarithms does not.
+    book(tmp_path, "grown - 1", "log(grown)", sides={"grown": [10, 12, 15, 40, 300]})
+    assert [words(tmp_path)[f"claim-{i}", "glyphs"] for i in range(2)] == ["undecided", "holds"]
+
+
+def test_the_history_of_a_claim_stands_in_the_table(tmp_path):
+    book(tmp_path, "wide", "wide - narrow")
+    file = tmp_path / "book" / "claims.toml"
+    file.write_text(file.read_text() + 'replaces = "claim-0"\nsince = "Until May in percent."\n')
+    assert [claim.history for claim in claims(tmp_path)] == ["", "Replaces claim-0. Until May in percent."]
+    shown = table(CHAPTER, "glyphs", tmp_path)["claim"].tolist()
+    assert shown[0] == "The claim-0 one is better."
+    assert shown[1] == "The claim-1 one is better. (Replaces claim-0. Until May in percent.)"
+    update(tmp_path)
+    assert claims(tmp_path)[1].replaces == "claim-0"  # storing verdicts keeps them
 
 
 def test_table(tmp_path):

@@ -16,6 +16,7 @@ from utils.evidence.recording import Interval, interval
 from utils.evidence.store import COLUMNS, DATASETS, ROOT, path, read, replace
 
 FIELDS = ("id", "chapter", "says", "margin", "unit")
+HISTORY = ("since", "replaces")
 MINIMUM_SEEDS = 5
 
 
@@ -25,7 +26,11 @@ class ClaimError(ValueError):
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim: it holds where `margin`, in `unit`, is above 0. `verdict` maps datasets to words."""
+    """One claim: it holds where `margin`, in `unit`, is above 0. `verdict` maps datasets to words.
+
+    `since` says what changed it and when, `replaces` gives the id of a claim that it puts better; both may
+    be empty.
+    """
 
     id: str
     chapter: str
@@ -33,6 +38,14 @@ class Claim:
     margin: str
     unit: str
     verdict: dict[str, str] = field(default_factory=dict)
+    since: str = ""
+    replaces: str = ""
+
+    @property
+    def history(self):
+        """What its reader should know of its past, in a sentence or two; empty for most."""
+        said = [f"Replaces {self.replaces}."] if self.replaces else []
+        return " ".join([*said, self.since])
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,8 @@ def claims(root=ROOT):
         A list of Claim, in the order of the file; their margins are legal expressions.
 
     Raises:
-        ClaimError: if the file is not TOML, a field is missing, an id repeats, or a margin is not legal.
+        ClaimError: if the file is not TOML, a field is missing or no text, an id repeats or is replaced and
+            not there, or a margin is not legal.
     """
     file = Path(root) / "book" / "claims.toml"
     try:
@@ -61,18 +75,37 @@ def claims(root=ROOT):
         raise ClaimError(f"{file} cannot be read as TOML: {error}.") from error
     found = {}
     for position, entry in enumerate(entries, start=1):
-        missing = [name for name in FIELDS if not isinstance(entry.get(name), str)]
-        if missing:
-            label = entry.get("id", f"number {position}")
-            raise ClaimError(f"Claim {label!r} has no {', '.join(missing)}; give each as a text.")
-        if entry["id"] in found:
-            raise ClaimError(f"The id {entry['id']!r} stands twice in {file}; give each claim its own.")
-        try:
-            parse(entry["margin"])
-        except ValueError as error:
-            raise ClaimError(f"The margin of claim {entry['id']!r} is not legal: {error}.") from error
-        found[entry["id"]] = Claim(*(entry[name] for name in FIELDS), dict(entry.get("verdict", {})))
+        claim = _claim(position, entry)
+        if claim.id in found:
+            raise ClaimError(f"The id {claim.id!r} stands twice in {file}; give each claim its own.")
+        found[claim.id] = claim
+    for claim in found.values():
+        if claim.replaces and claim.replaces not in found.keys() - {claim.id}:
+            raise ClaimError(f"Claim {claim.id!r} replaces {claim.replaces!r}, no other claim of {file}.")
     return list(found.values())
+
+
+def _claim(position, entry):
+    """Give the Claim of an entry of the file, which is the `position`-th."""
+    missing = [name for name in FIELDS if not isinstance(entry.get(name), str)]
+    if missing:
+        label = entry.get("id", f"number {position}")
+        raise ClaimError(f"Claim {label!r} has no {', '.join(missing)}; give each as a text.")
+    try:
+        parse(entry["margin"])
+    except ValueError as error:
+        raise ClaimError(f"The margin of claim {entry['id']!r} is not legal: {error}.") from error
+    fields = {name: entry[name] for name in FIELDS}
+    return Claim(**fields, verdict=dict(entry.get("verdict", {})), **_history(entry))
+
+
+def _history(entry):
+    """Give `since` and `replaces` of an entry, where it has them."""
+    history = {name: entry[name] for name in HISTORY if name in entry}
+    for name, text in history.items():
+        if not isinstance(text, str) or not text.strip():
+            raise ClaimError(f"Claim {entry['id']!r} has the {name} {text!r}; give it as a text.")
+    return history
 
 
 def margins(claim, rows, dataset):
@@ -87,7 +120,7 @@ def margins(claim, rows, dataset):
         A list of numbers in the claim's unit, by seed; empty where a name was not measured.
 
     Raises:
-        ClaimError: if the margin divides by zero.
+        ClaimError: if the margin divides by zero, or takes the logarithm of a number that is not above 0.
     """
     expression, found = parse(claim.margin), []
     rows = rows[(rows["dataset"] == dataset) & rows["at"].isna() & rows["name"].isin(names(expression))]
@@ -99,6 +132,9 @@ def margins(claim, rows, dataset):
             except ZeroDivisionError:
                 where = f"on {dataset}, seed {seed}"
                 raise ClaimError(f"The margin of claim {claim.id!r} divides by zero {where}.") from None
+            except ValueError as error:
+                where = f"on {dataset}, seed {seed}"
+                raise ClaimError(f"The margin of claim {claim.id!r} is none {where}: {error}.") from None
     return found
 
 
@@ -172,14 +208,14 @@ def table(chapter, dataset=None, root=ROOT):
 
     Returns:
         DataFrame with a row a claim: the columns claim, unit, and for each dataset the verdict with the mean
-        margin and its 95 % interval.
+        margin and its 95 % interval. What a claim's reader should know of its past stands behind it, in
+        brackets.
     """
     rows = {}
     for item in verdicts(root):
         if item.claim.chapter == chapter and dataset in (None, item.dataset):
-            row = rows.setdefault(
-                item.claim.id, {"claim": item.claim.says, "unit of the margin": item.claim.unit}
-            )
+            says = f"{item.claim.says} ({item.claim.history})" if item.claim.history else item.claim.says
+            row = rows.setdefault(item.claim.id, {"claim": says, "unit of the margin": item.claim.unit})
             row[item.dataset] = item.verdict
             if item.margin is not None:
                 spread = f" ({item.margin.low:.3g} to {item.margin.high:.3g})" if item.margin.n > 1 else ""
