@@ -73,9 +73,7 @@ def test_timings_are_compared_by_verdict(tmp_path, capsys, now, agrees):
     (tmp_path / "book" / "claims.toml").write_text(CLAIM)
     rows = [("glyphs", seed, "milliseconds", "", 5 + seed / 10) for seed in range(5)]
     write_evidence(tmp_path, rows, code="old", timing='["milliseconds"]')
-    assert (
-        check([CHAPTER], tmp_path) is agrees
-    )  # at 9 margins are 1 to 5 and hold; at 90 nothing does
+    assert check([CHAPTER], tmp_path) is agrees  # at 9 margins are 1 to 5 and hold; at 90 nothing does
     assert ("claim fast: it was 'holds'" in capsys.readouterr().out) is not agrees
 
 
