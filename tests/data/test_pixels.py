@@ -1,6 +1,7 @@
 """Image files of many kinds, written here with values that are known, and read back."""
 
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -137,6 +138,27 @@ def test_a_range_that_nobody_can_tell_is_refused_by_name(tmp_path, dtype, value)
 def test_fractions_a_little_over_1_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"x\.tif holds values up to 1.25, and does not say which"):
         read_images([save(tmp_path, plain(1.25, np.float32), "x.tif")])
+
+
+def save_deep_colours(path, value):
+    """A PNG of 16 bits a channel, which Pillow does not write."""
+
+    def chunk(kind, content):
+        checked = kind + content
+        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    rows = (b"\0" + struct.pack(">60H", *[value] * 60)) * 20
+    header = struct.pack(">IIBBBBB", 20, 20, 16, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    return str(path)
+
+
+def test_colours_of_16_bits_are_read_and_those_of_12_refused(tmp_path):
+    paths = [save_deep_colours(tmp_path / f"{value}.png", value) for value in (0, 4095, 0x8000, 0xFFFF)]
+    assert read_values(*paths) == [BLACK, 15, GREY, WHITE]
+    with pytest.raises(DataError, match=r"4095\.png and all other colour images of 16 bits use 12 of them"):
+        read_images(paths[:2])
 
 
 # what has always worked
