@@ -12,7 +12,7 @@ from utils.data.downloads import DataError
 
 SIZE = 32  # pixels, height and width that the images are brought to
 WHITES = (1, 2**8 - 1, 2**10 - 1, 2**12 - 1, 2**14 - 1, 2**16 - 1)  # what white is where a file does not say
-BITS = 258  # TIFF's tag for the bits of a value; its tags for the largest one describe a single image
+BITS, INTERPRETATION = 258, 262  # TIFF's tags; its tags for the largest value describe a single image
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,10 @@ def _read_deep(path: str, image: Image.Image, values: np.ndarray) -> Picture:
             "white; save it with 8 bits a channel."
         )
     kind, white = ("fractions" if image.mode == "F" else "whole numbers"), None
-    bits = getattr(image, "tag_v2", {}).get(BITS, (16,))[0]
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(INTERPRETATION) == 0:  # Pillow turns such values round only where they have 8 bits
+        raise DataError(f"{path} stores white as 0 in more than 8 bits; save it with 8 bits a channel.")
+    bits = tags.get(BITS, (16,))[0]
     if bits < 16:
         white = 2**bits - 1
     elif image.format == "PPM" and kind == "whole numbers":  # Pillow has scaled it by what the file says
