@@ -1,6 +1,7 @@
 """One run of a chapter for the evidence: one dataset, one seed, in the kernel of a copy."""
 
 import contextlib
+import hashlib
 import json
 import os
 import threading
@@ -59,7 +60,7 @@ def execute(run):
 
     print(f"running {run.label}\n", end="", flush=True)  # one write: the lines of two workers must not mix
     start = time.monotonic()
-    output = Path(run.folder) / f"{run.part}-{Path(run.dataset).name}-{run.seed}.ipynb"
+    output = Path(run.folder) / f"{run.part}-{_short_name(run.dataset)}-{run.seed}.ipynb"
     output.parent.mkdir(parents=True, exist_ok=True)
     parameters = {"SEED": run.seed, "DATASET": run.dataset, "FULL": True}
     options = {"kernel_name": "python3", "language": "python", "progress_bar": False}
@@ -75,6 +76,12 @@ def execute(run):
     except Exception as error:  # a kernel that died, a disk that is full: the other runs go on
         message = f"{type(error).__name__}: {error}\n        see {output}"
     return Result(run, [], time.monotonic() - start, message)
+
+
+def _short_name(dataset):
+    """Give a name of a dataset for files; two folders of one name, in different places, get two."""
+    name = Path(dataset).name
+    return name if name == dataset else f"{name}-{hashlib.sha256(dataset.encode()).hexdigest()[:8]}"
 
 
 def _needed_part(run, output):

@@ -9,7 +9,6 @@ import os
 import re
 from pathlib import Path
 
-from utils.data.walking import files_below
 from utils.evidence.store import DEFAULT_DATASET, ROOT
 
 
@@ -51,6 +50,8 @@ def _images(dataset):
     """The files of a folder of images, linked folders too; what cannot be opened, the chapter will name."""
     if not Path(dataset).is_dir():
         return []
+    from utils.data.walking import files_below  # here, because it takes seconds, and few datasets are folders
+
     try:
         return [file for file in files_below(dataset) if os.path.exists(file)]
     except OSError:

@@ -2,16 +2,20 @@
 
 import ast
 import copy
+import itertools
 from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torch.optim import lr_scheduler
 
 from tests.chapter_source import Chapter
+from utils.data import load
+from utils.data.downloads import DataError
 from utils.data.splits import Split
 from utils.training.muon import orthogonalize
 from utils.training.optimizers import RuleOptimizer
@@ -229,3 +233,13 @@ def test_a_network_with_nothing_left_to_learn_has_no_noise_scale():
     hesitant = Certain()
     hesitant.scale.data.fill_(1.0)
     assert noise_scale(hesitant) == pytest.approx(0, abs=1e-4)  # all images have one gradient: no noise
+
+
+def test_a_folder_too_small_for_the_chapter_is_refused_at_once(tmp_path):
+    """Six classes of four images, by the line of the chapter that loads them."""
+    for part, name, i in itertools.product(("train", "test"), "abcdef", range(4)):
+        (tmp_path / part / name).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (9, 9)).save(tmp_path / part / name / f"{i}.png")
+    chapter = Chapter("02_training", load=load, DATASET=str(tmp_path), SEED=0)
+    with pytest.raises(DataError, match="a holds 4 of the 10 images that are needed of each class; add some"):
+        chapter.run("data")

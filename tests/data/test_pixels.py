@@ -1,6 +1,7 @@
 """Image files of many kinds, written here with values that are known, and read back."""
 
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -105,17 +106,30 @@ def test_a_file_of_8_bits_beside_them_stays_as_it_is(tmp_path):
     assert read_values(usual, deep) == [90, WHITE]
 
 
+def save_grey_tiff(path, values, *, bits, interpretation=1):
+    """A TIFF of 20 x 20 as Pillow does not write it; `values` are its bytes."""
+    tags = [(256, 20), (257, 20), (258, bits), (259, 1), (262, interpretation), (273, 8), (277, 1), (278, 20)]
+    tags += [(279, len(values))]
+    content = b"II*\0" + struct.pack("<I", 8 + len(values)) + values + struct.pack("<H", len(tags))
+    content += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags) + bytes(4)
+    path.write_bytes(content)
+    return str(path)
+
+
+def test_white_stored_as_0_is_turned_round_or_refused(tmp_path):
+    assert read_values(save_grey_tiff(tmp_path / "a.tif", bytes(400), bits=8, interpretation=0)) == [WHITE]
+    deep = save_grey_tiff(tmp_path / "b.tif", bytes(800), bits=16, interpretation=0)
+    with pytest.raises(DataError, match=r"b\.tif stores white as 0 in more than 8 bits; save it with 8"):
+        read_images([deep])
+
+
 def test_a_range_that_the_file_states_counts(tmp_path):
     """A PGM states its largest value, and a TIFF its bits; neither image reaches white."""
     pgm = tmp_path / "x.pgm"
     pgm.write_bytes(b"P5 20 20 4095\n" + struct.pack(">400H", *[2048] * 400))
     pair = bytes([0x80, 0x08, 0x00])  # 2048 twice, in 12 bits each
-    tags = [(256, 20), (257, 20), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 20), (279, 600)]
-    content = b"II*\0" + struct.pack("<I", 608) + pair * 200 + struct.pack("<H", len(tags))
-    content += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags) + bytes(4)
-    tif = tmp_path / "x.tif"
-    tif.write_bytes(content)
-    assert read_values(str(pgm), str(tif)) == [GREY, GREY]
+    tif = save_grey_tiff(tmp_path / "x.tif", pair * 200, bits=12)
+    assert read_values(str(pgm), tif) == [GREY, GREY]
 
 
 def test_a_transparent_value_of_16_bits_is_white(tmp_path):
@@ -137,6 +151,27 @@ def test_a_range_that_nobody_can_tell_is_refused_by_name(tmp_path, dtype, value)
 def test_fractions_a_little_over_1_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"x\.tif holds values up to 1.25, and does not say which"):
         read_images([save(tmp_path, plain(1.25, np.float32), "x.tif")])
+
+
+def save_deep_colours(path, value):
+    """A PNG of 16 bits a channel, which Pillow does not write."""
+
+    def chunk(kind, content):
+        checked = kind + content
+        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    rows = (b"\0" + struct.pack(">60H", *[value] * 60)) * 20
+    header = struct.pack(">IIBBBBB", 20, 20, 16, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    return str(path)
+
+
+def test_colours_of_16_bits_are_read_and_those_of_12_refused(tmp_path):
+    paths = [save_deep_colours(tmp_path / f"{value}.png", value) for value in (0, 4095, 0x8000, 0xFFFF)]
+    assert read_values(*paths) == [BLACK, 15, GREY, WHITE]
+    with pytest.raises(DataError, match=r"4095\.png and all other colour images of 16 bits use 12 of them"):
+        read_images(paths[:2])
 
 
 # what has always worked

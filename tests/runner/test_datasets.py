@@ -1,8 +1,13 @@
 """Names and folders as readers give them."""
 
+import subprocess
+import sys
+
 import pytest
 
-from runner.datasets import absolute
+from runner.datasets import NAMES, absolute
+from utils.data import loading
+from utils.evidence.store import ROOT
 
 
 @pytest.fixture
@@ -30,3 +35,12 @@ def test_names_stay_even_beside_a_folder_of_that_name(photos):
 def test_what_is_neither_is_refused(photos, name):
     with pytest.raises(ValueError, match=rf"no dataset '{name}' and no folder /.*; choose glyphs, digits,"):
         absolute(name)
+
+
+def test_the_names_are_those_of_the_data():
+    assert NAMES == loading.NAMES
+
+
+def test_a_command_that_has_nothing_to_do_waits_for_no_torch():
+    code = "import sys, runner.commands, runner.repeat; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

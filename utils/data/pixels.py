@@ -12,7 +12,7 @@ from utils.data.downloads import DataError
 
 SIZE = 32  # pixels, height and width that the images are brought to
 WHITES = (1, 2**8 - 1, 2**10 - 1, 2**12 - 1, 2**14 - 1, 2**16 - 1)  # what white is where a file does not say
-BITS = 258  # TIFF's tag for the bits of a value; its tags for the largest one describe a single image
+BITS, INTERPRETATION = 258, 262  # TIFF's tags; its tags for the largest value describe a single image
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Picture:
     Args:
         pixels: `[3, 32, 32]` float32, or uint8 where `white` is 255.
         white: the value of white; None where the file does not say.
-        kind: "whole numbers" or "fractions", of a file with more than 8 bits.
+        kind: "whole numbers", "fractions" or "colours", of a file with more than 8 bits.
         largest: the largest value of the file.
     """
 
@@ -50,6 +50,7 @@ def read_images(paths: list[str]) -> Tensor:
         PermissionError: if a file may not be read.
     """
     pictures = [_read(path) for path in paths]
+    _check_colours(paths, pictures)
     whites = {}
     for kind in ("whole numbers", "fractions"):
         unsaid = [i for i, picture in enumerate(pictures) if picture.kind == kind and not picture.white]
@@ -62,6 +63,17 @@ def read_images(paths: list[str]) -> Tensor:
                 f"{whites[kind]:,} is taken as white."
             )
     return torch.stack([_scaled(picture, picture.white or whites[picture.kind]) for picture in pictures])
+
+
+def _check_colours(paths: list[str], pictures: list[Picture]) -> None:
+    """Of colours with 16 bits Pillow keeps the upper 8, where those of cameras with 12 bits are all but 0."""
+    deep = [i for i, picture in enumerate(pictures) if picture.kind == "colours"]
+    brightest = max(deep, key=lambda i: pictures[i].largest, default=None)
+    if deep and pictures[brightest].largest < 16:
+        raise DataError(
+            f"{paths[brightest]} and all other colour images of 16 bits use 12 of them or fewer; "
+            "save them with 8 bits a channel."
+        )
 
 
 def _white(path: str, picture: Picture) -> int:
@@ -85,6 +97,7 @@ def _scaled(picture: Picture, white: float) -> Tensor:
 def _read(path: str) -> Picture:
     try:
         with Image.open(path) as image:
+            deep = image.mode == "RGB" and ";16" in str(image.tile)  # before it is loaded: then that is gone
             turned = ImageOps.exif_transpose(image)  # phones store a turned photo and a note to turn it back
             if image.mode == "F" or image.mode.startswith("I"):
                 return _read_deep(path, image, np.asarray(turned).astype(np.float64))
@@ -93,7 +106,8 @@ def _read(path: str) -> Picture:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file
         raise DataError(f"{path} cannot be read as an image ({error}); replace or remove it.") from error
-    return Picture(_resized(torch.from_numpy(pixels).permute(2, 0, 1)))
+    kind = "colours" if deep else ""
+    return Picture(_resized(torch.from_numpy(pixels).permute(2, 0, 1)), kind=kind, largest=pixels.max())
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -112,7 +126,10 @@ def _read_deep(path: str, image: Image.Image, values: np.ndarray) -> Picture:
             "white; save it with 8 bits a channel."
         )
     kind, white = ("fractions" if image.mode == "F" else "whole numbers"), None
-    bits = getattr(image, "tag_v2", {}).get(BITS, (16,))[0]
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(INTERPRETATION) == 0:  # Pillow turns such values round only where they have 8 bits
+        raise DataError(f"{path} stores white as 0 in more than 8 bits; save it with 8 bits a channel.")
+    bits = tags.get(BITS, (16,))[0]
     if bits < 16:
         white = 2**bits - 1
     elif image.format == "PPM" and kind == "whole numbers":  # Pillow has scaled it by what the file says
