@@ -107,9 +107,7 @@ def test_weights_that_are_computed_in_every_pass_are_refused(change):
         lambda: masked(model, mask),
         lambda: train_masked(model, data, lambda *_: mask, seed=0, recipe=recipe),
     ):
-        with pytest.raises(
-            ValueError, match="the weight of 'head' is computed in every pass, from .*[wW]eight"
-        ):
+        with pytest.raises(ValueError, match="weight of 'head' is computed in every pass, from .*[wW]eight"):
             call()
 
 

@@ -37,7 +37,7 @@ def export(model: nn.Module, example: Tensor, path: Path) -> None:
         torch.onnx.export(model, (example,), fresh, **options)
         if not onnx.load(fresh).graph.input[0].type.tensor_type.shape.dim[0].dim_param:
             raise ValueError(
-                f"{type(model).__name__} works for {len(example)} images only, the example's number, so nothing "
+                f"{type(model).__name__} works for {len(example)} images only, the example's number; nothing "
                 "was written; take the batch size in its forward from the images, as in x.flatten(1)"
             )
         shutil.move(fresh, path)

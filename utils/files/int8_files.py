@@ -67,9 +67,7 @@ def to_int8(source: Path, target: Path, images: Tensor) -> None:
     if not len(images):
         raise ValueError("the calibration set is empty; give 1 image or more")
     if not images.isfinite().all():
-        raise ValueError(
-            "the calibration images hold NaN or inf, from which no range follows; leave them out"
-        )
+        raise ValueError("the calibration images hold NaN or inf, which give no range; leave them out")
     _check_float(source)
     with tempfile.TemporaryDirectory() as folder:
         ready = Path(folder) / "ready.onnx"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 class _Inputs(dict):
     def __missing__(self, name):
         raise ValueError(
-            f"{name!r} did not run as a layer in this pass, so nothing is known of its inputs: it is not used, "
+            f"{name!r} did not run as a layer in this pass, so its inputs are unknown: it is not used, "
             "or the layer around it uses its weight by itself"
         )
 

@@ -30,8 +30,8 @@ def check_plain(layer: nn.Module, where: str) -> None:
     """
     if origin := source(layer):
         raise ValueError(
-            f"the weight of {where!r} is computed in every pass, from {origin}; make it a plain weight first, "
-            "by torch.nn.utils.prune.remove or parametrize.remove_parametrizations"
+            f"the weight of {where!r} is computed in every pass, from {origin}; make it a plain weight "
+            "first, by torch.nn.utils.prune.remove or parametrize.remove_parametrizations"
         )
 
 

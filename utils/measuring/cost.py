@@ -113,7 +113,7 @@ def macs(model: nn.Module, example: Tensor) -> int:
 
 
 def file_bytes(model: nn.Module) -> int:
-    """Bytes of the file that holds all parameters and buffers, shared ones once, in the safetensors format."""
+    """Bytes of the safetensors file that holds all parameters and buffers, shared ones once."""
     stored = {}
     for name, tensor in model.state_dict().items():
         place = (tensor.data_ptr(), tensor.shape, tensor.stride()) if tensor.numel() else name

@@ -69,9 +69,12 @@ def by_layer(model: nn.Module, example: Tensor, *, passes: int = 20, threads: in
 def _macs(model: nn.Module, example: Tensor) -> dict[str, int]:
     """Name of each layer that runs to the MACs that it does itself, outside the layers within it."""
     names = [name for name, _ in model.named_modules() if "parametrizations" not in name.split(".")]
-    with torch.no_grad(), counted(model) as counter:
-        with _watched(model, names, counter.get_total_flops) as uses:
-            model(example)
+    with (
+        torch.no_grad(),
+        counted(model) as counter,
+        _watched(model, names, counter.get_total_flops) as uses,
+    ):
+        model(example)
     return {name: sum(use.rise for use in log) // 2 for name, log in uses.items()}
 
 
