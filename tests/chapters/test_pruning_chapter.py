@@ -16,7 +16,7 @@ from torch.nn.utils import prune
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tests.chapter_source import Chapter, settled_network
-from utils.measuring.activations import layer_inputs, patches, pooled_inputs
+from utils.measuring.activations import layer_inputs, pooled_inputs, squared_inputs
 from utils.measuring.computed import check_own_weights
 from utils.measuring.evaluation import reestimate_batch_norm
 from utils.models import LeNet300100, ResNet, seeded
@@ -29,7 +29,7 @@ CHAPTER = Chapter(
     "03_pruning",
     **{"F": F, "copy": copy, "namedtuple": namedtuple, "nn": nn, "np": np, "torch": torch},
     **{"layer_inputs": layer_inputs, "pooled_inputs": pooled_inputs, "thousand": THOUSAND, "ResNet": ResNet},
-    **{"patches": patches, "check_own_weights": check_own_weights},
+    **{"squared_inputs": squared_inputs, "check_own_weights": check_own_weights},
     data=SimpleNamespace(num_classes=5),
 )
 WEIGHTS = CHAPTER.run("weights", "magnitude", "taylor", "wanda", "keep_largest", "choose")

@@ -485,9 +485,9 @@ class TestGptqOfOtherLayers:
         torch.testing.assert_close(self.FOUND["gptq"](layer, 3, x).flatten(1), wanted)
 
     def test_groups_and_tied_weights_are_refused(self):
-        layer = nn.Conv2d(4, 4, 3, groups=4)
-        with pytest.raises(ValueError, match="has 4 groups; GPTQ is written out here for layers without"):
-            self.FOUND["gptq"](layer, 3, numbers(2, 4, 6, 6))
+        depthwise = nn.Sequential(nn.Conv2d(4, 4, 3, groups=4)).eval()
+        with pytest.raises(ValueError, match="'0' has 4 groups, which are not supported here"):
+            self.FOUND["by_gptq"](depthwise, {"0": 3})
         tied = nn.Sequential(nn.Flatten(), nn.Linear(144, 144), nn.Linear(144, 144)).eval()
         tied[2].weight = tied[1].weight
         with pytest.raises(ValueError, match="'1' and '2' share a weight"):

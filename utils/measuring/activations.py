@@ -62,6 +62,24 @@ def patches(layer: nn.Conv2d, x: Tensor) -> Tensor:
     return F.unfold(padded, layer.kernel_size, dilation=layer.dilation, stride=layer.stride)
 
 
+def squared_inputs(layer: nn.Module, x: Tensor) -> Tensor:
+    """The squares of what each weight multiplies, summed over images and positions.
+
+    Args:
+        layer: a convolution, in which an input counts for each patch that it is part of, or a linear layer.
+        x: its input, `[N, C, H, W]` or `[..., C]`.
+
+    Returns:
+        In the shape of the weight, but with one row where all rows see the same.
+    """
+    if not isinstance(layer, nn.Conv2d):
+        return x.flatten(0, -2).square().sum(0, keepdim=True)
+    squares = patches(layer, x.square().sum(0, keepdim=True)).sum(2)
+    if layer.groups > 1:  # a filter sees the channels of its group
+        squares = squares.view(layer.groups, -1).repeat_interleave(len(layer.weight) // layer.groups, 0)
+    return squares.view(-1, *layer.weight.shape[1:])
+
+
 def _sides(layer: nn.Conv2d) -> list[int]:
     """The padding to the left, right, top and bottom of a convolution's input."""
     sides = []

@@ -35,11 +35,12 @@ def check_plain(layer: nn.Module, where: str) -> None:
         )
 
 
-def check_own_weights(network: nn.Module) -> None:
+def check_own_weights(network: nn.Module, *, groups: bool = True) -> None:
     """Refuse a network in which a weight is computed in every pass, or is that of two layers.
 
     Args:
         network: to be scored or rounded, one layer with its weight after the other.
+        groups: False refuses convolutions with groups as well.
 
     Raises:
         ValueError: with the names of the layers.
@@ -49,6 +50,10 @@ def check_own_weights(network: nn.Module) -> None:
         if "parametrizations" in name.split("."):
             continue
         check_plain(layer, name)
+        if not groups and getattr(layer, "groups", 1) > 1 and isinstance(layer, nn.Conv2d):
+            raise ValueError(
+                f"{name!r} has {layer.groups} groups, which are not supported here; leave it out"
+            )
         weight = getattr(layer, "weight", None)
         if isinstance(weight, Tensor) and owners.setdefault(id(weight), name) != name:
             raise ValueError(
