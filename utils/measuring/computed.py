@@ -51,9 +51,7 @@ def check_own_weights(network: nn.Module, *, groups: bool = True) -> None:
             continue
         check_plain(layer, name)
         if not groups and getattr(layer, "groups", 1) > 1 and isinstance(layer, nn.Conv2d):
-            raise ValueError(
-                f"{name!r} has {layer.groups} groups, which are not supported here; leave it out"
-            )
+            raise ValueError(f"{name!r} has {layer.groups} groups, which are not supported here")
         weight = getattr(layer, "weight", None)
         if isinstance(weight, Tensor) and owners.setdefault(id(weight), name) != name:
             raise ValueError(
