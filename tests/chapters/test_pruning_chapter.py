@@ -16,7 +16,8 @@ from torch.nn.utils import prune
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tests.chapter_source import Chapter, settled_network
-from utils.measuring.activations import layer_inputs, pooled_inputs
+from utils.measuring.activations import layer_inputs, pooled_inputs, squared_inputs
+from utils.measuring.computed import check_own_weights
 from utils.measuring.evaluation import reestimate_batch_norm
 from utils.models import LeNet300100, ResNet, seeded
 
@@ -28,6 +29,7 @@ CHAPTER = Chapter(
     "03_pruning",
     **{"F": F, "copy": copy, "namedtuple": namedtuple, "nn": nn, "np": np, "torch": torch},
     **{"layer_inputs": layer_inputs, "pooled_inputs": pooled_inputs, "thousand": THOUSAND, "ResNet": ResNet},
+    **{"squared_inputs": squared_inputs, "check_own_weights": check_own_weights},
     data=SimpleNamespace(num_classes=5),
 )
 WEIGHTS = CHAPTER.run("weights", "magnitude", "taylor", "wanda", "keep_largest", "choose")
@@ -300,3 +302,47 @@ def test_replacements_are_exact_where_the_weights_allow_it(stride):
         mix, filters = torch.randn(8, 6, 1, 1, generator=draws), torch.randn(1, 6, 3, 3, generator=draws)
         conv.weight.copy_(mix * filters)
     torch.testing.assert_close(names["separable"](conv)(images), conv(images), rtol=1e-3, atol=1e-3)
+
+
+class TestScoresOfOtherLayers:
+    LAYERS = {
+        "depthwise": {"groups": 4, "padding": 1},
+        "two groups": {"groups": 2, "padding": 1},
+        "same": {"padding": "same"},
+        "dilated": {"padding": 2, "dilation": 2},
+    }
+
+    @pytest.mark.parametrize("options", LAYERS.values(), ids=LAYERS)
+    def test_wanda_takes_the_inputs_that_each_weight_multiplies(self, options):
+        first, layer = nn.Conv2d(1, 4, 1), nn.Conv2d(4, 8, 3, bias=False, **options)
+        model = nn.Sequential(first, layer).eval()
+        squares = first(THOUSAND.images).square().detach().requires_grad_()
+        ones = copy.deepcopy(layer)
+        ones.weight.data.fill_(1)  # the gradient of a weight: the sum of what it multiplies
+        ones(squares).sum().backward()
+        wanted = layer.weight.detach().abs() * ones.weight.grad.sqrt()
+        torch.testing.assert_close(WEIGHTS["wanda"](model)["1"], wanted, rtol=1e-4, atol=1e-4)
+
+    def test_wanda_of_a_linear_layer_for_each_position(self):
+        model = nn.Sequential(nn.Flatten(2), nn.Linear(784, 3)).eval()  # [N, 1, 784]
+        norms = THOUSAND.images.flatten(1).norm(dim=0)
+        torch.testing.assert_close(WEIGHTS["wanda"](model)["1"], model[1].weight.detach().abs() * norms)
+
+    def test_taylor_of_frozen_layers(self):
+        frozen, trained = network(), network()
+        frozen.load_state_dict(trained.state_dict())
+        frozen.requires_grad_(False)
+        ours, theirs = WEIGHTS["taylor"](frozen), WEIGHTS["taylor"](trained)
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+        assert not any(p.requires_grad or p.grad is not None for p in frozen.parameters())
+
+    @pytest.mark.parametrize("criterion", ["taylor", "wanda"])
+    def test_tied_and_computed_weights_are_refused(self, criterion):
+        tied = nn.Sequential(nn.Flatten(), nn.Linear(784, 784), nn.Linear(784, 784), nn.Linear(784, 5))
+        tied[2].weight = tied[1].weight
+        with pytest.raises(ValueError, match="'1' and '2' share a weight"):
+            WEIGHTS[criterion](tied.eval())
+        pruned = network()
+        prune.l1_unstructured(pruned.head, "weight", 0.5)
+        with pytest.raises(ValueError, match="the weight of 'head' is computed in every pass"):
+            WEIGHTS[criterion](pruned)

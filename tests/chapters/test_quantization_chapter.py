@@ -26,7 +26,8 @@ from torchao.quantization.quant_primitives import MappingType, choose_qparams_af
 
 from tests.chapter_source import Chapter, settled_network
 from utils.files import deployment, int8_files
-from utils.measuring.activations import layer_inputs
+from utils.measuring.activations import layer_inputs, patches
+from utils.measuring.computed import check_own_weights
 from utils.models import seeded
 
 draws = torch.Generator().manual_seed(0)
@@ -41,6 +42,7 @@ MODULES = {
     "torch": torch,
 }
 MODULES |= {"F": F, "nn": nn, "parametrize": parametrize, "prune": prune, "layer_inputs": layer_inputs}
+MODULES |= {"patches": patches, "check_own_weights": check_own_weights}
 CHAPTER = Chapter("04_quantization", **MODULES, sample=IMAGES)
 MAPS = CHAPTER.run(
     "Grid", "quantize", "dequantize", "rounded", "make_grid", "rows", "weight_grid", "rounded_weight"
@@ -466,3 +468,27 @@ class TestOldRecipes:
         torchao.quantization.quantize_(built, torchao.quantization.Int8DynamicActivationInt8WeightConfig())
         assert type(built.head.weight).__name__ == "Int8Tensor"
         assert type(built.stem[0].weight) is nn.Parameter
+
+
+class TestGptqOfOtherLayers:
+    FOUND = TestAfterTraining.FOUND
+
+    @pytest.mark.parametrize("options", [{"padding": "same"}, {"padding": 2, "dilation": 2}])
+    def test_it_is_that_of_a_linear_layer_on_patches(self, options):
+        layer, x = seeded(lambda: nn.Conv2d(3, 4, 3, **options), 0), numbers(4, 3, 6, 6)
+        linear, ways = nn.Linear(27, 4), 2 * options.get("dilation", 1)
+        linear.weight.data = layer.weight.detach().flatten(1)
+        padded, step = F.pad(x, [ways // 2] * 4), ways // 2
+        places = itertools.product(range(6), repeat=2)
+        rows = [padded[:, :, i : i + ways + 1 : step, j : j + ways + 1 : step] for i, j in places]
+        wanted = self.FOUND["gptq"](linear, 3, torch.cat([row.flatten(1) for row in rows]))
+        torch.testing.assert_close(self.FOUND["gptq"](layer, 3, x).flatten(1), wanted)
+
+    def test_groups_and_tied_weights_are_refused(self):
+        depthwise = nn.Sequential(nn.Conv2d(4, 4, 3, groups=4)).eval()
+        with pytest.raises(ValueError, match="'0' has 4 groups, which are not supported here"):
+            self.FOUND["by_gptq"](depthwise, {"0": 3})
+        tied = nn.Sequential(nn.Flatten(), nn.Linear(144, 144), nn.Linear(144, 144)).eval()
+        tied[2].weight = tied[1].weight
+        with pytest.raises(ValueError, match="'1' and '2' share a weight"):
+            self.FOUND["by_gptq"](tied, {"1": 3, "2": 3})

@@ -1,5 +1,6 @@
 """Coded files: RFC 1951's example, what prefix codes have to fulfil, and the dense weights."""
 
+import math
 import zlib
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load
 from torch import nn
-from torch.nn.utils import parametrize
+from torch.nn.utils import parametrizations, parametrize, prune
 
 from utils.files.coded_files import code_words, decode, encode, read_code, write_code
 from utils.models import ResNet
@@ -160,3 +161,43 @@ def test_sparse_layers_are_shorter_than_deflated_ones():
 def test_a_layer_without_weights_is_named():
     with pytest.raises(ValueError, match="every weight of '0' is pruned; remove the layer"):
         encode(shared_row([0, 0], [0.5]), shannon)
+
+
+def test_numbers_that_are_too_large_for_half_precision():
+    network = shared_row([1, 0, 2], [1e6, 0.1])
+    network.register_buffer("large", torch.tensor([1e6, 0.1, math.inf]))
+    network.register_buffer("small", torch.tensor([0.1, math.inf]))
+    state = decode(encode(network, shannon))
+    assert torch.equal(state["large"], network.large)
+    assert torch.equal(state["small"], network.small.half().float())
+    assert torch.equal(state["0.weight"], network[0].weight)
+
+
+def test_whole_numbers_stay():
+    network = nn.Sequential(nn.BatchNorm1d(2))
+    network.register_buffer("places", torch.tensor([3, 100_001]))
+    state = decode(encode(network, shannon))
+    assert torch.equal(state["places"], network.places) and "0.num_batches_tracked" not in state
+
+
+def test_what_is_computed_by_anything_but_a_codebook_is_refused():
+    pruned, twice, bias = (nn.Sequential(nn.Linear(4, 2)) for _ in range(3))
+    prune.l1_unstructured(pruned[0], "weight", amount=0.5)
+    with pytest.raises(ValueError, match="weight of '0' is computed in every pass, from weight_orig"):
+        encode(pruned, shannon)
+    with pytest.raises(ValueError, match="'0' is parametrized by _WeightNorm, and only one codebook"):
+        encode(nn.Sequential(parametrizations.weight_norm(nn.Linear(4, 2))), shannon)
+    share(twice[0], torch.ones(2, 4, dtype=torch.long), [0.5])
+    parametrize.register_parametrization(twice[0], "weight", nn.Identity())
+    with pytest.raises(ValueError, match="'0' is parametrized by Codebook and Identity"):
+        encode(twice, shannon)
+    parametrize.register_parametrization(bias[0], "bias", nn.Identity())
+    with pytest.raises(ValueError, match="'0' is parametrized by Identity"):
+        encode(bias, shannon)
+
+
+def test_shared_weights_come_back():
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    network[1].weight = network[0].weight
+    state = decode(encode(network, shannon))
+    assert torch.equal(state["0.weight"], state["1.weight"]) and len(state) == 4

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from utils.files.deployment import export, open_session, to_onnx_runtime
 from utils.models import ResNet
@@ -35,3 +36,30 @@ def test_training_mode_and_single_examples_are_refused(network):
         to_onnx_runtime(ResNet(4), torch.rand(2, 1, 12, 12))
     with pytest.raises(ValueError, match="1 image; give 2 or more"):
         to_onnx_runtime(network, torch.rand(1, 3, 12, 12))
+
+
+class Fixed(nn.Module):
+    """Works for four images at a time."""
+
+    def forward(self, x):
+        return x.reshape(4, 25)
+
+
+class Added(nn.Module):
+    """Works for four images at a time, because of a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("state", torch.zeros(4, 3))
+
+    def forward(self, x):
+        return x.flatten(1)[:, :3] + self.state
+
+
+@pytest.mark.parametrize("build", [Fixed, Added])
+def test_networks_for_one_batch_size_are_refused_and_nothing_is_written(build, tmp_path):
+    (tmp_path / "model.onnx").write_text("an earlier file")
+    with pytest.raises(ValueError, match=rf"{build.__name__} works for 4 images only"):
+        export(build().eval(), torch.rand(4, 1, 5, 5), tmp_path / "model.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+    assert (tmp_path / "model.onnx").read_text() == "an earlier file"

@@ -7,9 +7,10 @@ import onnx
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
-from utils.files.deployment import open_session
-from utils.files.int8_files import integer_graph, results, to_int8, write_files
+from utils.files.deployment import export, open_session
+from utils.files.int8_files import integer_graph, results, to_dynamic, to_int8, write_files
 from utils.models import Block, seeded
 
 KINDS = ("float32", "int8", "dynamic")
@@ -173,3 +174,75 @@ def test_a_network_of_linear_layers_in_a_given_folder(tmp_path):
 def test_an_empty_calibration_set(paths, tmp_path):
     with pytest.raises(ValueError, match="the calibration set is empty; give 1 image or more"):
         to_int8(paths["float32"], tmp_path / "int8.onnx", torch.rand(0, 1, 12, 12))
+
+
+@pytest.mark.parametrize("kind", ["int8", "dynamic"])
+@pytest.mark.parametrize("again", [lambda *paths: to_int8(*paths, torch.rand(2, 1, 12, 12)), to_dynamic])
+def test_a_quantized_file_is_not_quantized_again(paths, kind, again, tmp_path):
+    with pytest.raises(ValueError, match=rf"{kind}.onnx is quantized already .*; give the file in float32"):
+        again(paths[kind], tmp_path / "again.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_calibration_images_have_to_be_finite(paths, tmp_path):
+    images = torch.full((2, 1, 12, 12), torch.nan)
+    with pytest.raises(ValueError, match="the calibration images hold NaN or inf"):
+        to_int8(paths["float32"], tmp_path / "int8.onnx", images)
+
+
+class Excited(nn.Module):
+    """Squeeze and excitation: channels are scaled by what all positions say."""
+
+    def __init__(self):
+        super().__init__()
+        self.squeeze = nn.Sequential(nn.Linear(16, 4), nn.ReLU(), nn.Linear(4, 16), nn.Sigmoid())
+
+    def forward(self, x):
+        return x * self.squeeze(x.mean((2, 3)))[:, :, None, None]
+
+
+class Words(nn.Module):
+    def forward(self, x):
+        return x.flatten(2).transpose(1, 2)
+
+
+def small(*middle):
+    ends = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 5)]
+    return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), *middle, *ends)
+
+
+def tied():
+    network = small(nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1))
+    network[4].weight = network[2].weight
+    return network
+
+
+def transformer():
+    layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0, batch_first=True)
+    return nn.Sequential(nn.Conv2d(3, 16, 4, 4), Words(), layer, nn.Flatten(), nn.Linear(64, 5))
+
+
+def pruned():
+    network = small()
+    prune.l1_unstructured(network[0], "weight", amount=0.5)
+    return network
+
+
+NETWORKS = {
+    "tied weights": tied,
+    "a transposed convolution": lambda: small(nn.ConvTranspose2d(16, 16, 3, 2, 1, 1), nn.ReLU()),
+    "squeeze and excitation": lambda: small(Excited()),
+    "a transformer layer": transformer,
+    "depthwise": lambda: small(nn.Conv2d(16, 16, 3, padding="same", groups=16)),
+    "pruned by torch": pruned,
+}
+
+
+@pytest.mark.parametrize("build", NETWORKS.values(), ids=NETWORKS)
+def test_networks_of_other_kinds(build, tmp_path):
+    model = seeded(build, 0).eval()
+    images = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(0)) - 0.3
+    export(model, images[:2], tmp_path / "float32.onnx")
+    to_int8(tmp_path / "float32.onnx", tmp_path / "int8.onnx", images)
+    assert error(tmp_path / "float32.onnx", images[:7], model) < 1e-5
+    assert error(tmp_path / "int8.onnx", images[:7], model) < 0.05

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from utils.measuring.activations import layer_inputs, pooled_inputs
+from utils.measuring.activations import layer_inputs, patches, pooled_inputs
 from utils.models import LeNet300100, ResNet
 
 
@@ -59,3 +59,33 @@ def test_pooled_inputs_are_means_over_positions():
     stem = network.stem(images)
     torch.testing.assert_close(first, stem.mean((2, 3)))
     assert torch.equal(last, layer_inputs(network, images)["head"])
+
+
+def test_layers_whose_inputs_cannot_be_told_are_named():
+    layer = nn.Linear(4, 4)
+    with pytest.raises(ValueError, match="'0' runs more than once in a pass"):
+        layer_inputs(nn.Sequential(layer, nn.ReLU(), layer).eval(), torch.rand(2, 4))
+    unused = nn.ModuleDict({"a": layer, "b": nn.Linear(4, 4)})
+    unused.forward = unused["a"].forward
+    with pytest.raises(ValueError, match="'b' did not run as a layer in this pass"):
+        layer_inputs(unused.eval(), torch.rand(2, 4))["b"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": 1, "stride": 2},
+        {"padding": "same"},
+        {"padding": "same", "dilation": 3},
+        {"padding": "valid"},
+        {"padding": (2, 0), "dilation": (1, 2), "stride": (2, 1)},
+        {"padding": 2, "padding_mode": "circular"},
+        {"padding": "same", "padding_mode": "reflect"},
+    ],
+)
+@pytest.mark.parametrize("kernel", [3, (2, 4), 1])
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+def test_patches_times_weights_are_the_convolution(options, kernel):
+    layer, x = nn.Conv2d(3, 5, kernel, bias=False, **options), torch.rand(2, 3, 9, 10)
+    by_patches = layer.weight.flatten(1) @ patches(layer, x)
+    torch.testing.assert_close(by_patches, layer(x).flatten(2))

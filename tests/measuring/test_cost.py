@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from torch.nn.utils import prune
 
 from utils.measuring import cost
 from utils.models import ResNet
@@ -110,3 +111,40 @@ def test_unknown_name_and_too_few_repeats_are_refused():
         cost.compare({"a": print}, torch.zeros(1), repeats=1)
     with pytest.raises(ValueError, match="'b' was not timed"):
         cost.compare({"a": print}, torch.zeros(1), repeats=2).speed_up("b")
+
+
+def test_shared_weights_are_counted_and_stored_once(tmp_path):
+    model = nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6)).eval()
+    model[1].weight = model[0].weight
+    found = cost.measure(model, torch.rand(2, 6), repeats=2)
+    assert (found.parameters, found.nonzeros, found.macs) == (48, 48, 72)
+    state = {name: tensor for name, tensor in model.state_dict().items() if name != "1.weight"}
+    save_file(state, tmp_path / "model.safetensors")
+    assert found.bytes == (tmp_path / "model.safetensors").stat().st_size
+
+
+def test_parts_of_one_tensor_are_stored_whole():
+    layer, whole = nn.Linear(4, 8), torch.rand(8, 4)
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    model[0].weight, model[1].weight = nn.Parameter(whole[:4]), nn.Parameter(whole[4:])
+    assert cost.file_bytes(model) >= cost.file_bytes(layer)  # names take more
+
+
+@pytest.mark.parametrize("finish", [lambda layer: layer, lambda layer: prune.remove(layer, "weight")])
+def test_nonzeros_of_a_network_pruned_by_torch(finish):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(6, 4)).eval()
+    prune.l1_unstructured(model[1], "weight", amount=10)
+    finish(model[1])
+    found = cost.measure(model, torch.rand(5, 1, 2, 3), repeats=2)
+    assert (found.parameters, found.nonzeros) == (28, 18)
+
+
+def test_nonzeros_are_those_of_the_weights_as_computed():
+    class Rectified(nn.Module):
+        def forward(self, weight):
+            return weight.relu()
+
+    model = nn.Sequential(nn.Linear(4, 2)).eval()
+    model[0].weight.data = torch.tensor([[1.0, -1, 2, -3], [4, 5, -6, -7]])
+    nn.utils.parametrize.register_parametrization(model[0], "weight", Rectified())
+    assert cost.measure(model, torch.rand(2, 4), repeats=2).nonzeros == 4 + 2

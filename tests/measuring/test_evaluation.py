@@ -120,3 +120,15 @@ def test_training_mode_and_empty_splits_are_refused():
         evaluation.logits(Scores().train(), torch.rand(1, 1, 1, 5))
     with pytest.raises(ValueError, match="empty"):
         evaluation.logits(Scores().eval(), torch.rand(0, 1, 1, 5))
+
+
+def test_a_failed_pass_and_frozen_layers_leave_the_modes_as_they_were():
+    model = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout(), nn.BatchNorm2d(3)).train()
+    model[2].eval()  # frozen
+    modes = [layer.training for layer in model.modules()]
+    evaluation.reestimate_batch_norm(model, torch.rand(4, 3, 2, 2))
+    assert [layer.training for layer in model.modules()] == modes
+    with pytest.raises(ValueError):
+        evaluation.reestimate_batch_norm(model, torch.rand(4, 3))
+    assert [layer.training for layer in model.modules()] == modes
+    assert model[0].momentum == model[2].momentum == 0.1

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import prune
+from torch.nn.utils import parametrizations, prune
 
 from utils.data.splits import Dataset, Split
 from utils.models import ResNet, seeded
@@ -86,3 +86,40 @@ def test_without_masks_it_is_the_usual_training():
 def test_a_mask_of_another_network():
     with pytest.raises(ValueError, match=r"mask of 'head' has the shape \(3, 2\), its weight \(3, 16\)"):
         apply_masks(network(), {"head": torch.ones(3, 2, dtype=torch.bool)})
+
+
+def pruned_by_torch(model):
+    prune.l1_unstructured(model.head, "weight", amount=0.5)
+
+
+def normed(model):
+    parametrizations.weight_norm(model.head)
+
+
+@pytest.mark.parametrize("change", [pruned_by_torch, normed])
+def test_weights_that_are_computed_in_every_pass_are_refused(change):
+    model, data = network(), small_data()
+    mask = {"head": torch.zeros(3, 16, dtype=torch.bool)}
+    change(model)
+    recipe = replace(FOUNDATION, epochs=1)
+    for call in (
+        lambda: apply_masks(model, mask),
+        lambda: masked(model, mask),
+        lambda: train_masked(model, data, lambda *_: mask, seed=0, recipe=recipe),
+    ):
+        with pytest.raises(ValueError, match="weight of 'head' is computed in every pass, from .*[wW]eight"):
+            call()
+
+
+def test_a_mask_without_a_layer():
+    for name in ("nowhere", "pool"):
+        with pytest.raises(ValueError, match=f"a mask for '{name}', but no layer of that name with a weight"):
+            apply_masks(network(), {name: torch.ones(1, dtype=torch.bool)})
+
+
+def test_shared_weights_are_masked_for_all_who_share_them():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    model[1].weight = model[0].weight
+    mask = torch.arange(16).view(4, 4) % 2 == 0
+    for copied in (masked(model, {"0": mask}), masked(model, {"1": mask})):
+        assert copied[0].weight is copied[1].weight and not copied[0].weight[~mask].any()

@@ -11,6 +11,8 @@ from safetensors.numpy import save as write
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from utils.measuring.computed import check_plain
+
 LONGEST = 63  # a longer way to the next weight passes over a stored zero (Han et al., 2016, figure 2)
 Lengths = Callable[[Mapping[int, int]], Mapping[int, int]]
 
@@ -76,28 +78,52 @@ def encode(network: nn.Module, lengths_of: Lengths) -> bytes:
     Args:
         network: some weights are parametrized by a codebook, a module with `index`, whole numbers in the
             weights' shape, and `values` `[K]`: a weight is `values[index - 1]`, and 0 where the index is 0.
-            All that is no such weight is stored in half precision, but for the counters of batch norms.
+            All that is no such weight is stored in half precision, or in single precision where numbers are
+            too large for half; whole numbers stay as they are, but for the counters of batch norms.
         lengths_of: makes the prefix codes, one for the ways from weight to weight and one for the indices.
 
     Returns:
         The bytes of the file: a safetensors file, deflated for the sake of its header.
 
     Raises:
-        ValueError: if nothing is left of a layer.
+        ValueError: if nothing is left of a layer, or if a tensor is computed by anything but a codebook:
+            torch's own pruning, a weight norm, another parametrization.
     """
     parts = {
-        name: tensor.half().contiguous().numpy()
+        name: _stored(tensor)
         for name, tensor in network.state_dict().items()
-        if "parametrizations" not in name and tensor.is_floating_point()
+        if "parametrizations" not in name.split(".") and not name.endswith("num_batches_tracked")
     }
     for name, layer in network.named_modules():
-        if parametrize.is_parametrized(layer, "weight"):
+        if _has_codebook(layer, name):
             book = layer.parametrizations.weight[0]
             if not book.index.any():
                 raise ValueError(f"every weight of {name!r} is pruned; remove the layer")
             weight = f"{name}.weight".removeprefix(".")
             parts |= _layer(weight, book.index.numpy(), book.values.detach(), lengths_of)
     return zlib.compress(write(parts), 9)
+
+
+def _has_codebook(layer: nn.Module, name: str) -> bool:
+    if not parametrize.is_parametrized(layer):
+        check_plain(layer, name)
+        return False
+    steps = [step for tensor in layer.parametrizations.values() for step in tensor]
+    if list(layer.parametrizations) != ["weight"] or len(steps) != 1 or not hasattr(steps[0], "index"):
+        kinds = " and ".join(type(step).__name__ for step in steps)
+        raise ValueError(
+            f"{name!r} is parametrized by {kinds}, and only one codebook for its weight can be stored; "
+            "call parametrize.remove_parametrizations first"
+        )
+    return True
+
+
+def _stored(tensor: Tensor) -> np.ndarray:
+    if not tensor.is_floating_point():
+        return tensor.contiguous().numpy()
+    half = tensor.detach().half()
+    fits = torch.equal(half.isinf(), tensor.isinf())
+    return (half if fits else tensor.detach().float()).contiguous().numpy()
 
 
 def _layer(name: str, index: np.ndarray, values: Tensor, lengths_of: Lengths) -> dict[str, np.ndarray]:
@@ -107,14 +133,14 @@ def _layer(name: str, index: np.ndarray, values: Tensor, lengths_of: Lengths) ->
         passed, rest = divmod(way - 1, LONGEST)
         steps += [LONGEST] * passed + [rest + 1]
         chosen += [0] * passed + [value]
-    parts = {f"{name}/values": values.half().numpy(), f"{name}/shape": np.int32(index.shape)}
+    parts = {f"{name}/values": _stored(values), f"{name}/shape": np.int32(index.shape)}
     for kind, symbols in (("steps", steps), ("chosen", chosen)):
         parts |= {f"{name}/{kind}/{key}": part for key, part in write_code(symbols, lengths_of).items()}
     return parts
 
 
 def decode(file: bytes) -> dict[str, Tensor]:
-    """The state of the network in a file: name to tensor, float32."""
+    """The state of the network in a file: name to tensor, float32 but for whole numbers."""
     parts, state = read(zlib.decompress(file)), {}
     for name in (key.removesuffix("/values") for key in parts if key.endswith("/values")):
         steps, chosen = (
@@ -124,4 +150,5 @@ def decode(file: bytes) -> dict[str, Tensor]:
         weights = np.zeros(parts[f"{name}/shape"], dtype=np.float32)
         weights.flat[np.cumsum(steps) - 1] = np.append(np.float16(0), parts[f"{name}/values"])[chosen]
         state[name] = torch.from_numpy(weights)
-    return state | {name: torch.from_numpy(part).float() for name, part in parts.items() if "/" not in name}
+    rest = {name: torch.from_numpy(part) for name, part in parts.items() if "/" not in name}
+    return state | {name: part.float() if part.is_floating_point() else part for name, part in rest.items()}

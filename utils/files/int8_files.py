@@ -62,10 +62,13 @@ def to_int8(source: Path, target: Path, images: Tensor) -> None:
         images: `[N, C, H, W]` float32, without labels, 1 or more.
 
     Raises:
-        ValueError: if there are no images.
+        ValueError: if there are no images, if they are not finite, or if the file is quantized already.
     """
     if not len(images):
         raise ValueError("the calibration set is empty; give 1 image or more")
+    if not images.isfinite().all():
+        raise ValueError("the calibration images hold NaN or inf, which give no range; leave them out")
+    _check_float(source)
     with tempfile.TemporaryDirectory() as folder:
         ready = Path(folder) / "ready.onnx"
         quant_pre_process(source, ready)
@@ -80,11 +83,22 @@ def to_dynamic(source: Path, target: Path) -> None:
     Args:
         source: an ONNX file in float32.
         target: the new file.
+
+    Raises:
+        ValueError: if the file is quantized already.
     """
+    _check_float(source)
     with tempfile.TemporaryDirectory() as folder:
         ready = Path(folder) / "ready.onnx"
         quant_pre_process(source, ready)
         quantize_dynamic(ready, target)
+
+
+def _check_float(source: Path) -> None:
+    kinds = {node.op_type for node in onnx.load(source).graph.node}
+    integer = sorted(kind for kind in kinds if "Quantize" in kind or "Integer" in kind or "QLinear" in kind)
+    if integer:
+        raise ValueError(f"{source} is quantized already ({', '.join(integer)}); give the file in float32")
 
 
 def write_files(network: nn.Module, images: Tensor, folder: Path | None = None) -> dict[str, Path]:

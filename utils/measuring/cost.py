@@ -8,7 +8,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
-from torch.utils.flop_counter import FlopCounterMode
+
+from utils.measuring.computed import tensors_in_use
+from utils.measuring.counting import counted
 
 WARM_UP = 10  # passes before the clock counts: allocations, caches, kernel choices
 
@@ -79,13 +81,20 @@ def measure(model: nn.Module, example: Tensor, *, repeats: int = 50, threads: in
         repeats: timed passes.
         threads: torch's threads while timing.
 
+    Returns:
+        Cost. Shared parameters count once. A weight that is pruned by torch, or parametrized, counts among
+        the parameters with what it is computed from, and among the nonzeros as it is computed.
+
     Raises:
         ValueError: if the model is in training mode.
     """
+    if model.training:
+        raise ValueError("the model is in training mode: call model.eval() first")
+    products = macs(model, example[:1])  # first: a pass renews the weights that torch's pruning computes
     return Cost(
         parameters=sum(p.numel() for p in model.parameters()),
-        nonzeros=sum(int(p.count_nonzero()) for p in model.parameters()),
-        macs=macs(model, example[:1]),
+        nonzeros=sum(int(tensor.count_nonzero()) for tensor in tensors_in_use(model)),
+        macs=products,
         bytes=file_bytes(model),
         latency=latency(model, example, repeats=repeats, threads=threads),
     )
@@ -98,14 +107,18 @@ def macs(model: nn.Module, example: Tensor) -> int:
     torch's counter counts a multiplication and an addition apart, so its figure is halved. Additions,
     activations, batch norm and pooling are not counted, as is usual.
     """
-    with FlopCounterMode(display=False) as counter:
+    with counted(model) as counter:
         model(example)
     return counter.get_total_flops() // 2
 
 
 def file_bytes(model: nn.Module) -> int:
-    """Bytes of the file that holds all parameters and buffers, in the safetensors format."""
-    return len(save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}))
+    """Bytes of the safetensors file that holds all parameters and buffers, shared ones once."""
+    stored = {}
+    for name, tensor in model.state_dict().items():
+        place = (tensor.data_ptr(), tensor.shape, tensor.stride()) if tensor.numel() else name
+        stored.setdefault(place, (name, tensor))
+    return len(save({name: tensor.clone().contiguous() for name, tensor in stored.values()}))
 
 
 def latency(model: Callable, example: Tensor, *, repeats: int = 50, threads: int = 1) -> Latency:

@@ -107,7 +107,7 @@ def reestimate_batch_norm(model: nn.Module, images: Tensor, *, batch_size: int =
     A change of weights (pruning, quantization) leaves the stored statistics stale.
 
     Args:
-        model: changed in place; its training mode is left as it was.
+        model: changed in place; the training mode of every layer is left as it was.
         images: `[N, C, H, W]` training images, 1,000 are plenty.
         batch_size: images per batch.
 
@@ -115,14 +115,18 @@ def reestimate_batch_norm(model: nn.Module, images: Tensor, *, batch_size: int =
         The same `model`.
     """
     norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    before = model.training, [norm.momentum for norm in norms]
+    training = [(module, module.training) for module in model.modules()]
+    momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over batches instead of a decaying one
     model.train()
-    for batch in images.split(batch_size):
-        model(batch)
-    model.train(before[0])
-    for norm, momentum in zip(norms, before[1], strict=True):
-        norm.momentum = momentum
+    try:
+        for batch in images.split(batch_size):
+            model(batch)
+    finally:
+        for module, before in training:
+            module.training = before
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
     return model

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from utils.data.splits import Dataset
+from utils.measuring.computed import check_plain
 from utils.training.loop import fit
 from utils.training.recipe import Recipe
 
@@ -27,10 +29,15 @@ def apply_masks(network: nn.Module, masks: Masks) -> nn.Module:
         The same `network`.
 
     Raises:
-        ValueError: if a mask does not have its weight's shape.
+        ValueError: if a mask has no layer, or another shape than its weight, or if the weight is computed
+            in every pass (by torch's own pruning or a parametrization), so that zeros would not last.
     """
+    layers = dict(network.named_modules())
     for name, mask in masks.items():
-        weight = network.get_submodule(name).weight
+        if not isinstance(getattr(layers.get(name), "weight", None), Tensor):
+            raise ValueError(f"there is a mask for {name!r}, but no layer of that name with a weight")
+        check_plain(layers[name], name)
+        weight = layers[name].weight
         if mask.shape != weight.shape:
             raise ValueError(
                 f"the mask of {name!r} has the shape {tuple(mask.shape)}, its weight {tuple(weight.shape)}; "
@@ -42,6 +49,7 @@ def apply_masks(network: nn.Module, masks: Masks) -> nn.Module:
 
 def masked(network: nn.Module, masks: Masks) -> nn.Module:
     """A copy of `network` with its masked weights at 0; see `apply_masks`."""
+    _check_copyable(network)
     return apply_masks(copy.deepcopy(network), masks)
 
 
@@ -67,7 +75,11 @@ def train_masked(
 
     Returns:
         The trained copy, in eval mode, with its masked weights at 0.
+
+    Raises:
+        ValueError: before the first step, as `apply_masks` does.
     """
+    _check_copyable(network)
     network, masks, count = copy.deepcopy(network), {}, itertools.count()
     optimizer = recipe.make_optimizer(network)
     steps = recipe.epochs * math.ceil(len(data.train) / recipe.batch_size)
@@ -82,3 +94,10 @@ def train_masked(
     optimizer.register_step_post_hook(hold)
     fit(network, data, seed=seed, recipe=recipe, optimizer=optimizer)
     return network
+
+
+def _check_copyable(network: nn.Module) -> None:
+    """Refuse what hooks compute in every pass, as torch's own pruning does: such a network has no copy."""
+    for name, layer in network.named_modules():
+        if not parametrize.is_parametrized(layer):
+            check_plain(layer, name)
