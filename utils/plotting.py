@@ -24,6 +24,7 @@ STYLE = {
     "axes.spines.right": False,
     "axes.prop_cycle": plt.cycler(color=COLOURS),
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.alpha": 0.3,
     "legend.frameon": False,
     "lines.linewidth": 2,
@@ -157,9 +158,8 @@ def plot_costs(points: Mapping[str, Mapping[str, float]], *, unit: str = "points
         missing = [key for key in ("accuracy", *panels) if not point.get(key, 0) > 0]
         if missing:
             raise ValueError(f"{name!r} has no {' and no '.join(missing)} above 0")
-    figure, grid = plt.subplots(
-        2, 2, figsize=(6.4, 6), sharey=True
-    )  # three in a row are too small for a phone
+    # Three in a row, or a wider figure, would have labels too small for a phone.
+    figure, grid = plt.subplots(2, 2, figsize=(5.2, 5), sharey=True)
     axes, rest = grid.flat[:3], grid.flat[3]
     for axis, (key, (label, scale)) in zip(axes, panels.items(), strict=True):
         for i, (name, point) in enumerate(points.items()):
