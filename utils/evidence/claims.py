@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from utils.evidence.claims_html import html
 from utils.evidence.claims_text import with_verdicts
 from utils.evidence.margins import evaluate, names, parse
 from utils.evidence.recording import Interval, interval
@@ -196,6 +197,28 @@ def update(root=ROOT):
     """
     file = Path(root) / "book" / "claims.toml"
     replace(file, with_verdicts(file.read_text(encoding="utf-8"), list(_by_claim(root).values())))
+
+
+class Shown(str):
+    """HTML that a notebook shows as such."""
+
+    def _repr_html_(self):
+        return str(self)
+
+
+def show(chapter, dataset=None, root=ROOT):
+    """Show a chapter's claims on its page: for each dataset the verdict and the margin, then the claim.
+
+    Args:
+        chapter: the notebook's name without suffix, such as `01_background`.
+        dataset: one dataset, or None for all.
+        root: the folder that holds `book/`.
+    """
+    rows = {}
+    for item in verdicts(root):
+        if item.claim.chapter == chapter and dataset in (None, item.dataset):
+            rows.setdefault(item.claim.id, []).append(item)
+    return Shown(html(list(rows.values())))
 
 
 def table(chapter, dataset=None, root=ROOT):
