@@ -1,10 +1,11 @@
 """Oracles: margins and intervals worked out by hand, scipy's paired t interval."""
 
 import pytest
+from bs4 import BeautifulSoup
 from scipy import stats
 
 from tests.stub_book import CHAPTER, write_evidence
-from utils.evidence.claims import ClaimError, claims, stale, table, update, verdicts
+from utils.evidence.claims import ClaimError, claims, show, stale, update, verdicts
 
 CLAIM = """
 [[claim]]
@@ -122,22 +123,25 @@ def test_the_history_of_a_claim_stands_in_the_table(tmp_path):
     file = tmp_path / "book" / "claims.toml"
     file.write_text(file.read_text() + 'replaces = "claim-0"\nsince = "Until May in percent."\n')
     assert [claim.history for claim in claims(tmp_path)] == ["", "Replaces claim-0. Until May in percent."]
-    shown = table(CHAPTER, "glyphs", tmp_path)["claim"].tolist()
-    assert shown[0] == "The claim-0 one is better."
-    assert shown[1] == "The claim-1 one is better. (Replaces claim-0. Until May in percent.)"
+    _, second, third = BeautifulSoup(show(CHAPTER, "glyphs", tmp_path), "html.parser").find_all("tr")
+    assert second.th.text == "The claim-0 one is better."
+    assert third.th.text == "The claim-1 one is better. (Replaces claim-0. Until May in percent.)"
     update(tmp_path)
     assert claims(tmp_path)[1].replaces == "claim-0"  # storing verdicts keeps them
 
 
-def test_table(tmp_path):
+def test_show_puts_the_verdict_first(tmp_path):
     book(tmp_path, "wide - narrow", "deep")
-    shown = table(CHAPTER, "glyphs", tmp_path)
-    assert list(shown.columns) == ["claim", "unit of the margin", "glyphs"]
-    assert shown.iloc[0].tolist() == ["The claim-0 one is better.", "points", "holds: 1.4 (0.72 to 2.08)"]
-    assert shown["glyphs"].iloc[1] == "not measured"
-    both = table(CHAPTER, root=tmp_path)
-    assert list(both.columns[2:]) == ["glyphs", "fashion-mnist"] and len(both) == 2
-    assert table("02_other", root=tmp_path).empty
+    page = show(CHAPTER, "glyphs", tmp_path)
+    assert page._repr_html_() == page
+    head, first, second = BeautifulSoup(page, "html.parser").find_all("tr")
+    assert [cell.text for cell in head.find_all("th")] == ["glyphs", "claim"]
+    assert first.strong.text == "holds" and first.strong["class"] == ["verdict", "holds"]
+    assert first.td.span.text == "1.4 points (0.7 to 2.1)"  # by hand: t(4) x 0.548 / root of 5 is 0.68
+    assert second.strong.text == "not measured" and second.td.span.text == ""
+    both = BeautifulSoup(show(CHAPTER, root=tmp_path), "html.parser").find_all("tr")
+    assert [cell["data-dataset"] for cell in both[1].find_all("td")] == ["glyphs", "fashion-mnist"]
+    assert show("02_other", root=tmp_path) == ""
 
 
 def test_update_stores_the_verdicts(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from utils.evidence.claims_html import html
+from utils.evidence.claims_html import Page, html
 from utils.evidence.claims_text import with_verdicts
 from utils.evidence.margins import evaluate, names, parse
 from utils.evidence.recording import Interval, interval
@@ -199,13 +199,6 @@ def update(root=ROOT):
     replace(file, with_verdicts(file.read_text(encoding="utf-8"), list(_by_claim(root).values())))
 
 
-class Shown(str):
-    """HTML that a notebook shows as such."""
-
-    def _repr_html_(self):
-        return str(self)
-
-
 def show(chapter, dataset=None, root=ROOT):
     """Show a chapter's claims on its page: for each dataset the verdict and the margin, then the claim.
 
@@ -213,34 +206,12 @@ def show(chapter, dataset=None, root=ROOT):
         chapter: the notebook's name without suffix, such as `01_background`.
         dataset: one dataset, or None for all.
         root: the folder that holds `book/`.
+
+    Returns:
+        A text that a notebook shows as HTML; empty if the chapter has no claims.
     """
     rows = {}
     for item in verdicts(root):
         if item.claim.chapter == chapter and dataset in (None, item.dataset):
             rows.setdefault(item.claim.id, []).append(item)
-    return Shown(html(list(rows.values())))
-
-
-def table(chapter, dataset=None, root=ROOT):
-    """Give a chapter's claims and their verdicts, to show.
-
-    Args:
-        chapter: the notebook's name without suffix, such as `01_background`.
-        dataset: one dataset, or None for all.
-        root: the folder that holds `book/`.
-
-    Returns:
-        DataFrame with a row a claim: the columns claim, unit, and for each dataset the verdict with the mean
-        margin and its 95 % interval. What a claim's reader should know of its past stands behind it, in
-        brackets.
-    """
-    rows = {}
-    for item in verdicts(root):
-        if item.claim.chapter == chapter and dataset in (None, item.dataset):
-            says = f"{item.claim.says} ({item.claim.history})" if item.claim.history else item.claim.says
-            row = rows.setdefault(item.claim.id, {"claim": says, "unit of the margin": item.claim.unit})
-            row[item.dataset] = item.verdict
-            if item.margin is not None:
-                spread = f" ({item.margin.low:.3g} to {item.margin.high:.3g})" if item.margin.n > 1 else ""
-                row[item.dataset] += f": {item.margin.mean:.3g}{spread}"
-    return pd.DataFrame(rows.values())
+    return Page(html(list(rows.values())))

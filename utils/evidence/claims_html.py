@@ -1,7 +1,14 @@
-"""Draws verdicts as HTML: a row a claim, the verdict first; `book/_static/custom.css` colours and stacks it."""
+"""Draws verdicts as HTML: a row a claim, the verdict first; `book/_static/custom.css` colours it."""
 
 from html import escape
 from math import floor, log10
+
+
+class Page(str):
+    """HTML that a notebook shows as such."""
+
+    def _repr_html_(self):
+        return str(self)
 
 
 def decimals(*numbers):
@@ -59,4 +66,6 @@ def _row(items):
         word = f'<strong class="verdict {item.verdict.replace(" ", "-")}">{item.verdict}</strong>'
         margin = escape(margin_text(item.margin, item.claim.unit))
         cells += f'<td data-dataset="{escape(item.dataset)}">{word} <span>{margin}</span></td>'
-    return f'<tr>{cells}<th scope="row">{escape(items[0].claim.says)}</th></tr>'
+    claim = items[0].claim
+    history = f' <span class="history">({escape(claim.history)})</span>' if claim.history else ""
+    return f'<tr>{cells}<th scope="row">{escape(claim.says)}{history}</th></tr>'
