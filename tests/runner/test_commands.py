@@ -31,7 +31,7 @@ def test_a_folder_beside_the_readme_reaches_the_chapters(book, monkeypatch, name
     monkeypatch.chdir(book)
     monkeypatch.setenv("HOME", str(book))
     asked = []
-    monkeypatch.setattr(commands, "run", lambda names, dataset, root: asked.append(dataset))
+    monkeypatch.setattr(commands, "run", lambda names, dataset, root, jobs: asked.append(dataset))
     monkeypatch.setattr(commands, "stage", lambda dataset, root: asked.append(dataset))
 
     def repeated(**options):
