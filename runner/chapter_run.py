@@ -16,7 +16,10 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 
 @dataclass(frozen=True)
 class Run:
-    """What to run: `part` is `main` or `timing`; `parent` is the process that asked for it."""
+    """What to run: `part` is `main` or `timing`; `parent` is the process that asked for it.
+
+    `full` is what the chapter's FULL is set to.
+    """
 
     notebook: str
     folder: str
@@ -24,6 +27,7 @@ class Run:
     dataset: str
     seed: int
     parent: int
+    full: bool = True
 
     @property
     def key(self):
@@ -62,7 +66,7 @@ def execute(run):
     start = time.monotonic()
     output = Path(run.folder) / f"{run.part}-{_short_name(run.dataset)}-{run.seed}.ipynb"
     output.parent.mkdir(parents=True, exist_ok=True)
-    parameters = {"SEED": run.seed, "DATASET": run.dataset, "FULL": True}
+    parameters = {"SEED": run.seed, "DATASET": run.dataset, "FULL": run.full}
     options = {"kernel_name": "python3", "language": "python", "progress_bar": False}
     options |= {"cwd": str(Path(run.notebook).parent), "extra_arguments": ["--IPKernelApp.log_level=ERROR"]}
     try:
