@@ -1,8 +1,8 @@
 # Every job of the book. Each target makes the environment it needs; `make` alone lists them.
 #
 # Variables: PYTHON (which Python makes the environment), DATASET (for run), CHAPTER (for run, evidence,
-# evidence-check), JOBS (for run, evidence: processes at a time), and for evidence DATASETS, SEEDS, BACKEND. Lists are
-# separated by spaces.
+# evidence-check), JOBS (for run, evidence: processes at a time), for evidence DATASETS, SEEDS, BACKEND, and for
+# evidence-check BEFORE (a checkout to compare with, number by number). Lists are separated by spaces.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -83,8 +83,8 @@ networks: $(INSTALLED) ## train again the networks that ship with the book, wher
 bench: $(INSTALLED) ## speeds of this machine
 	@$(PY) -m runner.bench
 
-evidence-check: $(INSTALLED) ## rerun seed 0 where the code behind stored evidence has changed
-	@$(PY) -m runner.recheck $(CHAPTER)
+evidence-check: $(INSTALLED) ## rerun seed 0 where the code behind stored evidence has changed (BEFORE=checkout)
+	@$(PY) -m $(if $(BEFORE),runner.unmoved $(BEFORE),runner.recheck) $(CHAPTER)
 
 clean: ## remove _build and all caches, trained networks too; .venv and downloaded data stay
 	rm -rf _build .cache .pytest_cache .ruff_cache
