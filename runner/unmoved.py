@@ -37,7 +37,8 @@ def numbers(trees, chapter, *, full=True):
         full: whether long sweeps run whole.
 
     Returns:
-        For each folder a dictionary of number to value as it would be stored, without timings.
+        For each folder a dictionary of number to (value as it would be stored, the tolerance that the chapter
+        gave to `record`, or 0), without timings.
 
     Raises:
         EvidenceError: if a run fails.
@@ -53,16 +54,24 @@ def numbers(trees, chapter, *, full=True):
             if result.error:
                 raise EvidenceError(f"{result.run.notebook} failed: {result.error}")
             kept = [record for record in result.records if not record["timing"]]
-            found[result.run.notebook] = {glue_key(r["name"], r["at"]): number(r["value"]) for r in kept}
+            found[result.run.notebook] = {
+                glue_key(r["name"], r["at"]): (float(number(r["value"])), r["tolerance"] or 0.0) for r in kept
+            }
     return [found[run.notebook] for run in runs]
 
 
 def differences(old, new):
-    """List, in words, which numbers are not equal, came or went."""
+    """List, in words, which numbers are not equal, came or went.
+
+    Where the chapter itself gave a tolerance, that is allowed: an ONNX file holds the paths of the code.
+    """
     lines = [f"{key} is no longer recorded" for key in sorted(old.keys() - new.keys())]
     lines += [f"{key} is new" for key in sorted(new.keys() - old.keys())]
-    both = [key for key in old if key in new and old[key] != new[key]]
-    return lines + [f"{key}: {old[key]} before, {new[key]} now" for key in both]
+    for key in old.keys() & new.keys():
+        (was, _), (now, allowed) = old[key], new[key]
+        if abs(now - was) > allowed:
+            lines.append(f"{key}: {number(was)} before, {number(now)} now")
+    return lines
 
 
 def renew(before, chapter, root=ROOT, *, full=True):

@@ -39,6 +39,12 @@ def test_a_number_that_moves_is_named(books, capsys):
     assert not matches(CHAPTER, after) and read(CHAPTER, after).hash == "old"
 
 
+def test_what_the_chapter_allows_is_allowed():
+    old, new = {"bytes": (100.0, 0.0), "x@1": (1.0, 0.0)}, {"bytes": (100.5, 1.0), "x@1": (1.0, 0.0)}
+    assert unmoved.differences(old, new) == []
+    assert unmoved.differences(old, new | {"bytes": (102.0, 1.0)}) == ["bytes: 100 before, 102 now"]
+
+
 def test_code_that_did_not_measure_the_evidence_proves_nothing(books):
     before, after = books
     with pytest.raises(EvidenceError, match="not the code that measured"):
