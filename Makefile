@@ -78,7 +78,7 @@ search: $(INSTALLED) ## search for the book's recipe again, and write every tria
 	@$(PY) -m runner.search
 
 networks: $(INSTALLED) ## train again the networks that ship with the book, where their recipe or code has changed
-	@$(PY) -m runner.networks
+	@$(PY) -m runner.shipped
 
 bench: $(INSTALLED) ## speeds of this machine
 	@$(PY) -m runner.bench

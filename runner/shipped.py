@@ -1,4 +1,4 @@
-"""Trains the networks that ship with the book: `python -m runner.networks` writes `book/networks`.
+"""Trains the networks that ship with the book: `python -m runner.shipped` writes `book/networks`.
 
 They are those that the default pages start from, of the default dataset and seed 0.
 """
