@@ -70,9 +70,15 @@ def run(names=None, dataset=DEFAULT_DATASET, root=ROOT, jobs=None):
         for future in as_completed(running):
             name, outcome = running[future], future.result()
             word = "FAILED" if outcome.report else "done"
-            tqdm.write(f"{outcome.report}{name} on {dataset}: {word}, {outcome.seconds:.0f} s")
+            _say(f"{outcome.report}{name} on {dataset}: {word}, {outcome.seconds:.0f} s")
             failed += [name] if outcome.report else []
     return failed
+
+
+def _say(text):
+    """Print a line above the bars, at once."""
+    tqdm.write(text)
+    sys.stdout.flush()
 
 
 def _execute(chapter, dataset, root, place):
@@ -82,7 +88,7 @@ def _execute(chapter, dataset, root, place):
     scratch.mkdir(parents=True, exist_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.with_suffix(".key").unlink(missing_ok=True)
-    tqdm.write(f"{chapter} on {dataset}: running")
+    _say(f"{chapter} on {dataset}: running")
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         copy = Path(shutil.copy(root / "notebooks" / f"{chapter}.ipynb", folder))
         report = _watched(copy, f"{chapter} on {dataset}", dataset, root, place)

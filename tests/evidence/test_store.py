@@ -1,10 +1,12 @@
 """Oracle: the text of the file, written out by hand."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pandas as pd
 import pytest
 
 from tests.stub_book import CHAPTER, write_evidence
-from utils.evidence.store import COLUMNS, Evidence, EvidenceError, chapters, number, read, write
+from utils.evidence.store import COLUMNS, Evidence, EvidenceError, chapters, number, read, replace, write
 
 TEXT = """# hash: abc
 # torch: 2.0
@@ -62,3 +64,11 @@ def test_chapters_leaves_unfinished_runs_out(tmp_path):
     write_evidence(tmp_path, [])
     (tmp_path / "book" / "evidence" / "02_other.partial.csv").touch()
     assert chapters(tmp_path) == [CHAPTER]
+
+
+def test_threads_that_write_one_file_do_not_take_each_others_half(tmp_path):
+    """Each gives its part a name of its own; with one name the second to finish finds nothing to rename."""
+    texts = [str(i) * 200_000 for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda text: [replace(tmp_path / "file", text) for _ in range(20)], texts))
+    assert (tmp_path / "file").read_text() in texts and len(list(tmp_path.iterdir())) == 1
