@@ -9,7 +9,7 @@ from runner.copies import NotebookError
 from runner.datasets import absolute
 from runner.execution import on_every_dataset, run
 from runner.staging import stage
-from runner.writing import is_read_only, read_only
+from runner.writing import status
 from utils.evidence.store import DEFAULT_DATASET, ROOT
 
 
@@ -37,10 +37,7 @@ def main(arguments=None):
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
-        if not is_read_only(error):
-            raise
-        print(read_only(error, options.root), file=sys.stderr)
-        return 1
+        return status(error, options.root)
     return 0
 
 

@@ -89,12 +89,17 @@ def moved(stored, rerun):
     if rows.empty:
         return [f"seed {SEED} on {DEFAULT_DATASET} is not in the stored evidence"]
     old, new = (pd.Index(_keyed(part)["key"]) for part in (rows, rerun.rows))
-    lines = [f"{key} is no longer recorded" for key in old.difference(new)]
-    lines += [f"{key} is new" for key in new.difference(old)]
+    lines = came_or_went(set(old), set(new))
     for row in deviations(stored, rerun).itertuples():
         if abs(row.now - row.stored) > row.tolerance * (1 + 1e-9):
             lines.append(_described(row))
     return lines
+
+
+def came_or_went(old, new):
+    """List, in words, which of two sets of numbers' keys only one holds."""
+    lines = [f"{key} is no longer recorded" for key in sorted(old - new)]
+    return lines + [f"{key} is new" for key in sorted(new - old)]
 
 
 def _described(row):

@@ -20,7 +20,7 @@ from runner import partial_runs
 from runner.chapter_run import Run, execute
 from runner.datasets import absolute
 from runner.fingerprint import cells, fingerprint, notebook_path, parse, tags
-from runner.writing import is_read_only, read_only
+from runner.writing import status
 from utils.evidence.store import DATASETS, ROOT, EvidenceError, path, write
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -166,10 +166,7 @@ def main(arguments=None):
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
-        if not is_read_only(error):
-            raise
-        print(read_only(error, options.root), file=sys.stderr)
-        return 1
+        return status(error, options.root)
     except KeyboardInterrupt:
         print(
             "Interrupted. Finished runs are kept: start again, and only the others are run.", file=sys.stderr

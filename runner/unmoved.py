@@ -16,10 +16,10 @@ from pathlib import Path
 from runner import repeat
 from runner.chapter_run import Run
 from runner.fingerprint import fingerprint, notebook_path
+from runner.recheck import SEED, came_or_went
 from utils.evidence.recording import glue_key
 from utils.evidence.store import DEFAULT_DATASET, ROOT, EvidenceError, number, read, write
 
-SEED = 0
 ASK = "import sys; from runner.fingerprint import matches; sys.exit(not matches(sys.argv[1]))"
 
 
@@ -65,8 +65,7 @@ def differences(old, new):
 
     Where the chapter itself gave a tolerance, that is allowed: an ONNX file holds the paths of the code.
     """
-    lines = [f"{key} is no longer recorded" for key in sorted(old.keys() - new.keys())]
-    lines += [f"{key} is new" for key in sorted(new.keys() - old.keys())]
+    lines = came_or_went(old.keys(), new.keys())
     for key in old.keys() & new.keys():
         (was, _), (now, allowed) = old[key], new[key]
         if abs(now - was) > allowed:

@@ -1,6 +1,7 @@
 """What is said where the book's folder cannot be written to, as on a shared or a read-only disk."""
 
 import errno
+import sys
 
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -16,3 +17,11 @@ def read_only(error, root):
         f"{error.filename or root} may not be written ({error.strerror}): copy the book's folder {root} to a "
         "place of your own, and run it there."
     )
+
+
+def status(error, root):
+    """Give a command's exit status after an OSError, with that sentence printed; another error is raised."""
+    if not is_read_only(error):
+        raise error
+    print(read_only(error, root), file=sys.stderr)
+    return 1
