@@ -1,4 +1,4 @@
-"""Draws verdicts as HTML: a row a claim, the verdict first; `book/_static/custom.css` colours and stacks it."""
+"""Draws verdicts as HTML: a row a claim, the verdict first; `book/_static/custom.css` colours it."""
 
 from html import escape
 from math import floor, log10
