@@ -51,7 +51,8 @@ def write_book(folder: Path, replace: tuple[str, str] = ("", ""), *, execute: bo
     def changed(text: str) -> str:
         return text.replace(*replace) if replace[0] else text
 
-    copytree(ROOT / "book" / "_static", folder / "book" / "_static")
+    for name in ("_static", "_ext"):
+        copytree(ROOT / "book" / name, folder / "book" / name)
     config = (ROOT / "_config.yml").read_text(encoding="utf8")
     if not execute:
         config = config.replace("execute_notebooks: auto", 'execute_notebooks: "off"')
@@ -100,7 +101,10 @@ def test_sound_book_builds(builds, name):
     assert result.returncode == 0, result.stdout + result.stderr
     page = (folder / "_build/html/first.html").read_text(encoding="utf8")
     assert '<span class="pasted-text">81.3</span>' in page
-    assert "https://colab.research.google.com/github/" in page
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf8"))
+    assert (
+        f"/blob/{config['repository']['release']}/first.ipynb" in page
+    )  # Colab opens what its setup cell fetches
     assert check_pages.problems(folder / "_toc.yml", folder / "_build/html") == []
     for extra in ("index.html", "404.html", "sitemap.xml", "search.html"):
         assert (folder / "_build/html" / extra).is_file(), extra

@@ -5,7 +5,7 @@ The browser draws them. Few computers have a font for mathematics; the pages bri
 
 import re
 from html import unescape
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 from docutils import nodes
@@ -16,6 +16,7 @@ from trimming import smaller_font
 
 logger = logging.getLogger(__name__)
 COMMAND = re.compile(r"\\[A-Za-z]+")
+FONT = Path(find_spec("ziamath").origin).parent / "fonts" / "STIXTwoMath-Regular.ttf"  # found, not imported
 FORMULA = re.compile(r"<math.*?</math>", re.DOTALL)
 # Drawn though not in the text: the italics of letters (h is Planck's constant), and the root's sign.
 DRAWN = {*range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C), 0x210E, 0x221A}
@@ -35,8 +36,11 @@ def mathml(tex: str, *, display: bool) -> str:
         ValueError: if the converter does not know the formula, or a command in it.
     """
     if display and r"\\" in tex and r"\begin" not in tex:
-        tex = rf"\begin{{aligned}}{tex}\end{{aligned}}"
+        tex = rf"\begin{{align*}}{tex}\end{{align*}}"
+    plain = re.sub(r"\\.", "", tex)  # without commands' backslashes, and what they escape
     try:
+        if plain.count("{") != plain.count("}"):
+            raise ValueError("not as many braces close as open")
         found = convert(tex, display="block" if display else "inline")
     except Exception as error:  # the converter has a dozen errors of its own, and raises Python's too
         raise ValueError(
@@ -80,8 +84,7 @@ def add_font(app, error):
     out = Path(app.outdir)
     text = "".join(page.read_text(encoding="utf-8") for page in out.rglob("*.html"))
     used = {ord(letter) for letter in unescape("".join(FORMULA.findall(text)))}
-    source = Path(str(files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf"))
-    smaller_font(source, used | DRAWN, out / "_static" / "math.woff")
+    smaller_font(FONT, used | DRAWN, out / "_static" / "math.woff")
 
 
 def setup(app):
