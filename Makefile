@@ -6,7 +6,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help book test run unit test-datasets lint evidence search evidence-check clean constraints
+.PHONY: help book test run unit test-datasets lint browser evidence search evidence-check clean constraints
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -68,6 +68,9 @@ search: $(INSTALLED) ## search for the book's recipe again, and write every tria
 
 evidence-check: $(INSTALLED) ## rerun seed 0 where the code behind stored evidence has changed
 	@$(PY) -m runner.recheck $(CHAPTER)
+
+browser: ## install Chromium, with which the tests look at the pages (Debian or Ubuntu, as root)
+	@command -v chromium > /dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
 
 clean: ## remove _build and all caches, trained networks too; .venv and downloaded data stay
 	rm -rf _build .cache .pytest_cache .ruff_cache

@@ -177,13 +177,14 @@ def look(running, root: str, name: str) -> Look:
     unreadable = page.evaluate(UNREADABLE)
     claims = page.locator("table.claims tbody tr").count()
     page.set_viewport_size({"width": 1280, "height": 900})
+    faults = traffic.faults()  # before axe-core, which asks for style sheets in ways of its own
     page.evaluate(FEWER_WORDS)
     found = {"light": violations(page, rules={"label-content-name-mismatch": {"enabled": True}})}
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     page.wait_for_timeout(300)  # colours fade over
     found["dark"] = violations(page, runOnly=["color-contrast"])  # no other rule depends on the theme
     context.close()
-    return Look(traffic.faults(), weight, wide, unreadable, found, claims)
+    return Look(faults, weight, wide, unreadable, found, claims)
 
 
 def hits_in_view(page: Page) -> int:
