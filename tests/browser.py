@@ -79,6 +79,7 @@ class Traffic:
     errors: list[str] = field(default_factory=list)
     requests: list = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    bytes: int = 0  # of all answers, as served: nothing is compressed here
 
     def faults(self) -> list[str]:
         """Errors of scripts, local requests that failed, and requests to anywhere else."""
@@ -87,9 +88,12 @@ class Traffic:
         ]
         return [*self.errors, *self.failed, *outside]
 
-    def bytes(self) -> int:
-        """Bytes of all answers, as served: nothing is compressed here."""
-        return sum(request.sizes()["responseBodySize"] for request in self.requests if request.response())
+
+def weigh(traffic: Traffic, response) -> None:
+    """Add an answer to the traffic: its size, as the server gives it, or that it failed."""
+    traffic.bytes += int(response.headers.get("content-length", 0))
+    if response.status >= 400:
+        traffic.failed.append(f"{response.status}: {response.url}")
 
 
 def watch(page: Page, root: str) -> Traffic:
@@ -99,7 +103,7 @@ def watch(page: Page, root: str) -> Traffic:
     page.on("console", lambda line: line.type == "error" and traffic.errors.append(f"console: {line.text}"))
     page.on("request", lambda request: traffic.requests.append(request))
     page.on("requestfailed", lambda request: traffic.failed.append(f"failed: {request.url}"))
-    page.on("response", lambda r: r.status >= 400 and traffic.failed.append(f"{r.status}: {r.url}"))
+    page.on("response", lambda response: weigh(traffic, response))
     return traffic
 
 
@@ -170,7 +174,7 @@ def look(running, root: str, name: str) -> Look:
     traffic = watch(page, root)
     page.goto(root + name)
     page.wait_for_load_state("networkidle")
-    weight, wide = traffic.bytes(), {}
+    weight, wide = traffic.bytes, {}
     for width in (1280, 768, 390):
         page.set_viewport_size({"width": width, "height": 900})
         wide[width] = sideways(page)

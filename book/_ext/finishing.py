@@ -95,8 +95,8 @@ def open_up(soup: BeautifulSoup) -> None:
             header.name = "td"  # the empty corner of a table is the header of nothing
     for box in soup.select("#pst-primary-sidebar"):
         box["role"], box["aria-label"] = "complementary", "The book"
-    for button in soup.select("button.search-button-field"):
-        del button["aria-label"]  # its name is what it shows
+    for element in soup.select("button.search-button-field, summary[aria-label]"):
+        del element["aria-label"]  # its name is what it shows
     for section in soup.select("section#solution-content, section#exercise-content"):
         del section["id"]  # every solution has the same one
     for link in soup.select(".solution > .admonition-title a"):

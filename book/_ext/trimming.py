@@ -95,17 +95,18 @@ def smaller_font(source: Path, glyphs: set[int], target: Path) -> None:
 
 
 def trim(static: Path, words: set[str]) -> None:
-    """Trim the theme's style sheet and its icon fonts.
+    """Trim all style sheets, and the icon fonts that the theme's names.
 
     Args:
         static: the folder `_static` of the built pages.
         words: of all pages and scripts.
     """
-    sheet = static / "styles" / "pydata-sphinx-theme.css"
-    css = trimmed(sheet.read_text(encoding="utf-8"), words)
-    sheets = [css, *(file.read_text(encoding="utf-8") for file in static.rglob("*.css") if file != sheet)]
-    found = ICON.findall("".join(sheets))
+    for sheet in static.rglob("*.css"):
+        sheet.write_text(trimmed(sheet.read_text(encoding="utf-8"), words), encoding="utf-8")
+    found = ICON.findall("".join(sheet.read_text(encoding="utf-8") for sheet in static.rglob("*.css")))
     glyphs = {int(code, 16) if code else ord(character) for code, character in found}
+    sheet = static / "styles" / "pydata-sphinx-theme.css"
+    css = sheet.read_text(encoding="utf-8")
     for source in sorted((static / "vendor").rglob("*.ttf")):
         smaller_font(source, glyphs, source.with_suffix(".woff"))
         url = re.compile(rf"src:url\([^)]*{source.stem}\.woff2\)[^,;]*,url\(([^)]*)\.ttf\)[^;}}]*")
