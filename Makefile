@@ -7,7 +7,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help book test run unit test-datasets lint evidence search evidence-check networks bench clean constraints outdated
+.PHONY: help book test run unit test-datasets lint browser evidence search evidence-check networks bench clean constraints outdated
 .DELETE_ON_ERROR:
 
 NAMED := $(PYTHON) # empty unless the caller names one
@@ -85,6 +85,9 @@ bench: $(INSTALLED) ## speeds of this machine
 
 evidence-check: $(INSTALLED) ## rerun seed 0 where the code behind stored evidence has changed (BEFORE=checkout)
 	@$(PY) -m $(if $(BEFORE),runner.unmoved $(BEFORE),runner.recheck) $(CHAPTER)
+
+browser: ## install Chromium, with which the tests look at the pages (Debian or Ubuntu, as root)
+	@command -v chromium > /dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
 
 clean: ## remove _build and all caches, trained networks too; .venv and downloaded data stay
 	rm -rf _build .cache .pytest_cache .ruff_cache

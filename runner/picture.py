@@ -1,4 +1,4 @@
-"""Draws the README's picture from the stored evidence: `python -m runner.picture`."""
+"""Draws the picture of README and landing page from the stored evidence: `python -m runner.picture`."""
 
 import hashlib
 from pathlib import Path
@@ -26,7 +26,7 @@ def draw(target: Path, root: Path = ROOT) -> None:
     """Write the picture: accuracy against cost for the six widths, on each dataset of the evidence.
 
     Args:
-        target: an SVG file.
+        target: an SVG or PNG file.
         root: the book's folder.
     """
     rows = read(CHAPTER, root).rows
@@ -43,10 +43,13 @@ def draw(target: Path, root: Path = ROOT) -> None:
                 plotting.log_scale(axis.xaxis)
         axes[0].set_ylabel("test accuracy (points)")
         axes[0].legend()
-        metadata = {"Date": None, "Description": f"evidence {digest(root)}"}
+        metadata = {"Description": f"evidence {digest(root)}"}
+        if target.suffix == ".svg":
+            metadata["Date"] = None  # or the same picture would differ every day
         figure.savefig(target, facecolor="white", metadata=metadata)
         plt.close(figure)
 
 
 if __name__ == "__main__":
-    draw(ROOT / "book" / "_static" / "tradeoff.svg")
+    for name in ("tradeoff.svg", "preview.png"):  # where links to the book are shared, only PNG is shown
+        draw(ROOT / "book" / "_static" / name)

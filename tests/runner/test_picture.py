@@ -2,14 +2,17 @@
 
 import re
 
+import pytest
+
 from runner import picture
 from utils.evidence.store import ROOT
 
-COMMITTED = ROOT / "book" / "_static" / "tradeoff.svg"
+STATIC = ROOT / "book" / "_static"
 
 
-def test_the_committed_picture_is_of_the_stored_evidence():
-    assert f"evidence {picture.digest()}" in COMMITTED.read_text(encoding="utf8"), (
+@pytest.mark.parametrize("name", ["tradeoff.svg", "preview.png"])
+def test_the_committed_picture_is_of_the_stored_evidence(name):
+    assert f"evidence {picture.digest()}".encode() in (STATIC / name).read_bytes(), (
         "the evidence changed: run python -m runner.picture"
     )
 
