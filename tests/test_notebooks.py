@@ -16,7 +16,7 @@ OLD_RHYTHM = {"02_training", "03_pruning", "04_quantization"}  # until their sec
 CLOSING = ["What this costs", "Where it breaks", "Does it hold?", "Summary", "Exercises", "References"]
 UNITS = r"%|percent\b|points?\b|×|x\b|times\b|-fold|[mµn]?s\b|seconds?\b|[kMGT]i?B\b|bytes\b|[GT]FLOP|MACs\b"
 TYPED = re.compile(rf"(?<![\w.@])\d[\d.,]*\s*(?:{UNITS})")
-HIDDEN = re.compile(r"```.*?```|\$\$.*?\$\$|\$[^$]+\$|\{glue:text\}`[^`]*`|(?<!\})`[^`]*`", re.S)
+HIDDEN = re.compile(r"```.*?```|\$\$.*?\$\$|\$[^$]+\$|\{(?:glue:text|term)\}`[^`]*`|(?<!\})`[^`]*`", re.S)
 DRAWS = re.compile(r"plt\.subplots|plotting\.(?!use_style|log_scale|class_labels|COLOURS|MARKERS)\w+")
 
 

@@ -16,10 +16,12 @@ from torch import Tensor
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLE = {
-    "figure.figsize": (6.4, 3.8),
+    "figure.figsize": (6.4, 4.2),
     "figure.dpi": 150,  # twice the width of a column of text, for sharp screens
     "figure.constrained_layout.use": True,
-    "font.size": 11.5,
+    "font.size": 14,  # of a figure 6.4 inches wide: 11 pixels on a phone of 390; no label is smaller
+    "axes.titlesize": "medium",
+    "axes.formatter.min_exponent": 4,  # 0.6, not 6 times a power of ten
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.prop_cycle": plt.cycler(color=COLOURS),
@@ -60,6 +62,7 @@ def show_images(
     figure, axes = plt.subplots(
         rows, columns, figsize=(6.4, (0.85 + 0.3 * bool(titles)) * rows), squeeze=False
     )
+    room = 72 * 6.4 / columns / (0.6 * max(map(len, titles), default=1))  # or titles would overlap
     for axis in axes.flat:
         axis.axis("off")
     for i, (axis, image) in enumerate(zip(axes.flat, images.cpu(), strict=False)):
@@ -68,7 +71,7 @@ def show_images(
             marked = bool(highlight) and highlight[i]
             axis.set_title(
                 titles[i],
-                fontsize=11,
+                fontsize=min(STYLE["font.size"], room),
                 pad=2,
                 color=COLOURS[1] if marked else "black",
                 weight="bold" if marked else "normal",
@@ -143,7 +146,7 @@ def plot_passes(careless: np.ndarray, careful: np.ndarray) -> Figure:
 def plot_costs(points: Mapping[str, Mapping[str, float]], *, unit: str = "points") -> Figure:
     """The book's common plot: accuracy against bytes, MACs and measured latency, each on a log axis.
 
-    Two panels side by side and one below, with the names beside it.
+    Two panels side by side and one below, with the names beside it: a phone has no room for three in a row.
 
     Args:
         points: name to `accuracy` (points), `bytes`, `macs` per image and `latency` in ms per image.
@@ -158,8 +161,7 @@ def plot_costs(points: Mapping[str, Mapping[str, float]], *, unit: str = "points
         missing = [key for key in ("accuracy", *panels) if not point.get(key, 0) > 0]
         if missing:
             raise ValueError(f"{name!r} has no {' and no '.join(missing)} above 0")
-    # Three in a row, or a wider figure, would have labels too small for a phone.
-    figure, grid = plt.subplots(2, 2, figsize=(5.2, 5), sharey=True)
+    figure, grid = plt.subplots(2, 2, figsize=(6.4, 6.2), sharey=True)
     axes, rest = grid.flat[:3], grid.flat[3]
     for axis, (key, (label, scale)) in zip(axes, panels.items(), strict=True):
         for i, (name, point) in enumerate(points.items()):
@@ -171,9 +173,7 @@ def plot_costs(points: Mapping[str, Mapping[str, float]], *, unit: str = "points
         axis.set_ylabel(f"test accuracy ({unit})")
     handles, labels = axes[0].get_legend_handles_labels()
     rest.axis("off")
-    rest.legend(
-        handles, labels, loc="center", fontsize=10, title="cheaper is left, better is up", title_fontsize=10
-    )
+    rest.legend(handles, labels, loc="center", title="cheaper is left,\nbetter is up", handletextpad=0.2)
     return figure
 
 
@@ -184,7 +184,7 @@ def plot_intervals(
 
     Args:
         axis: drawn on, the first name on top.
-        names: in the order of the sweep's points.
+        names: in the order of the sweep's points; underscores are shown as spaces.
         sweep: DataFrame with the columns at, mean, low, high, as `Stored.sweep` gives it.
         live: what this run measured, by name; a name may be missing.
 
@@ -199,7 +199,7 @@ def plot_intervals(
     if live:
         shown = [(value, list(names).index(name)) for name, value in live.items()]
         axis.plot(*zip(*shown, strict=True), "s", color=COLOURS[1], fillstyle="none", label="this run")
-    axis.set_yticks(rows, names)
+    axis.set_yticks(rows, [name.replace("_", " ") for name in names])
     axis.invert_yaxis()
 
 
@@ -224,15 +224,15 @@ def plot_paths(height: Callable, paths: Mapping[str, np.ndarray], window: Sequen
         window: left, right, bottom and top of the maps.
     """
     x, y = np.meshgrid(np.linspace(*window[:2], 120), np.linspace(*window[2:], 120))
-    rows = -(-len(paths) // 4)
-    figure, axes = plt.subplots(rows, 4, figsize=(7.2, 2.1 * rows), sharex=True, sharey=True, squeeze=False)
+    rows = -(-len(paths) // 2)
+    figure, axes = plt.subplots(rows, 2, figsize=(6.4, 1.9 * rows), sharex=True, sharey=True, squeeze=False)
     for axis in axes.flat[len(paths) :]:
         axis.axis("off")
     for axis, (name, path) in zip(axes.flat, paths.items(), strict=False):
         axis.contour(x, y, height(x, y), levels=[0.1, 0.5, 2, 6, 15, 40], colors="grey", linewidths=0.7)
         axis.plot(*np.transpose(path), ".-", markersize=4, linewidth=1)
         axis.plot(0, 0, "*", color=COLOURS[1], markersize=11)
-        axis.set_title(f"{name}: {height(*path[-1]):.1g}", fontsize=11)
+        axis.set_title(f"{name}: {height(*path[-1]):.1g}")
         axis.set(xlim=window[:2], ylim=window[2:])
     figure.supxlabel("$x$")
     figure.supylabel("$y$")
@@ -249,11 +249,11 @@ MAP = {  # the families of techniques, and the chapter of each
     ),
     "fine-tuning:\nmake it fit": ("transfer learning · 6", "multi-task learning · 7"),
 }
-HEIGHTS = (4.5, 0.5)  # of the two families on the map
+GREY = {"color": "grey", "linewidth": 1}
 
 
 def book_map(highlight: Sequence[str] = ()) -> Figure:
-    """Draw how the techniques of this book belong together.
+    """Draw how the techniques of this book belong together: two families side by side.
 
     Args:
         highlight: techniques to mark, by their name on the map, such as "pruning".
@@ -264,28 +264,30 @@ def book_map(highlight: Sequence[str] = ()) -> Figure:
     known = [leaf.split(" · ")[0] for leaves in MAP.values() for leaf in leaves] + ["combining"]
     if unknown := set(highlight) - set(known):
         raise ValueError(f"{', '.join(sorted(unknown))} is not on the map; it holds {', '.join(known)}")
-    figure, axis = plt.subplots(figsize=(7.2, 4.4))
+    figure, axis = plt.subplots(figsize=(6.4, 5.6))
     axis.axis("off")
-    axis.set(xlim=(-0.2, 12.4), ylim=(-1.9, 7))
-    for (family, leaves), middle in zip(MAP.items(), HEIGHTS, strict=True):
-        axis.plot([0.8, 3.7], [2.75, middle], color="grey", linewidth=1)
+    axis.set(xlim=(0, 6.4), ylim=(-1.5, 8.4))
+    for (family, leaves), left in zip(MAP.items(), (0.1, 3.55), strict=True):
+        axis.plot([3, left + 1, left + 1], [8, 7.5, 6.5], **GREY)
+        axis.plot([left, left, 2.5], [6.5, 0.2, 0.2], **GREY)
+        _box(axis, left, 6.5, family, ha="left")
         for i, leaf in enumerate(leaves):
-            y = middle + (len(leaves) - 1) / 2 - i
-            axis.plot([3.7, 7.7, 11.3], [middle, y, 2.75], color="grey", linewidth=1)
-            _box(axis, 7.7, y, leaf, highlight)
-        _box(axis, 3.7, middle, family)
-    _box(axis, 0.8, 2.75, "trained\nnetwork")
-    _box(axis, 11.3, 2.75, "combining\n· 8", highlight)
-    axis.annotate("", (12.2, -0.9), (0, -0.9), arrowprops={"arrowstyle": "<->", "color": "dimgrey"})
-    axis.text(0, -1.1, "global: one choice for all layers", fontsize=10, color="dimgrey", va="top")
-    axis.text(12.2, -1.1, "partial: a choice per layer", fontsize=10, color="dimgrey", va="top", ha="right")
+            axis.plot([left, left + 0.3], [5.3 - i, 5.3 - i], **GREY)
+            _box(axis, left + 0.3, 5.3 - i, leaf, highlight, ha="left")
+    _box(axis, 3, 8, "trained network")
+    _box(axis, 2.4, 0.2, "combining · 8", highlight)
+    axis.annotate("", (6.3, -0.5), (0.1, -0.5), arrowprops={"arrowstyle": "<->", "color": "dimgrey"})
+    axis.text(0.1, -0.7, "global: one choice\nfor all layers", color="dimgrey", va="top")
+    axis.text(6.3, -0.7, "partial: a choice\nper layer", color="dimgrey", va="top", ha="right")
     return figure
 
 
-def _box(axis: Axes, x: float, y: float, text: str, highlight: Sequence[str] | None = None) -> None:
+def _box(
+    axis: Axes, x: float, y: float, text: str, highlight: Sequence[str] | None = None, ha: str = "center"
+) -> None:
     """Write `text` in a box; techniques are white, or orange where highlighted, and all else is blue."""
-    marked = highlight is not None and text.replace("\n", " ").split(" · ")[0] in highlight
+    marked = highlight is not None and text.split(" · ")[0] in highlight
     colour = "#DCEBF7" if highlight is None else COLOURS[5] if marked else "white"
-    box = {"boxstyle": "round,pad=0.4", "facecolor": colour, "edgecolor": "dimgrey"}
+    box = {"boxstyle": "round,pad=0.3", "facecolor": colour, "edgecolor": "dimgrey"}
     weight = "bold" if marked else "normal"
-    axis.text(x, y, text, ha="center", va="center", fontsize=10.5, weight=weight, bbox=box, zorder=3)
+    axis.text(x, y, text, ha=ha, va="center", weight=weight, bbox=box, zorder=3)
