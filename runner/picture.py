@@ -12,7 +12,6 @@ from utils.evidence.store import ROOT, path, read
 CHAPTER = "01_background"
 PANELS = {
     "macs": ("million MACs per image", 1e-6),
-    "bytes": ("file (kB)", 1e-3),
     "latency": ("ms per image", 1),
 }
 
@@ -31,7 +30,7 @@ def draw(target: Path, root: Path = ROOT) -> None:
     """
     rows = read(CHAPTER, root).rows
     with plt.rc_context({**plotting.STYLE, "svg.hashsalt": "lean-models"}):
-        figure, axes = plt.subplots(1, 3, figsize=(9, 3.6), sharey=True)
+        figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.8), sharey=True)
         for index, dataset in enumerate(dict.fromkeys(rows["dataset"])):
             found = Stored(CHAPTER, dataset, False, rows[rows["dataset"] == dataset])
             accuracy = found.sweep("width_accuracy")

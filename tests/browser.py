@@ -14,10 +14,9 @@ from playwright.sync_api import Page, sync_playwright
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--mute-audio"]
-FLAGS += [
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-]  # an outside request fails at once, everywhere
+FLAGS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]  # an outside request fails at once
 INSTALL = "there is no Chromium; `make browser` installs it (apt-get install chromium)"
+PATIENCE = 180_000  # milliseconds: a busy machine gets its time, a quick one waits for nothing
 PREFIX = "/lean-models/"  # where the book lies on its host; addresses on the not-found page begin with it
 
 
@@ -64,7 +63,7 @@ def browser():
     if path is None:
         pytest.skip(INSTALL)
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        running = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE)
         try:
             yield running
         finally:
@@ -94,6 +93,13 @@ def weigh(traffic: Traffic, response) -> None:
     traffic.bytes += int(response.headers.get("content-length", 0))
     if response.status >= 400:
         traffic.failed.append(f"{response.status}: {response.url}")
+
+
+def opened(running, **options) -> Page:
+    """Open an empty page at 1280 px, with nothing cached, in a context of its own that takes `options`."""
+    context = running.new_context(viewport={"width": 1280, "height": 900}, **options)
+    context.set_default_timeout(PATIENCE)
+    return context.new_page()
 
 
 def watch(page: Page, root: str) -> Traffic:
@@ -169,8 +175,7 @@ def look(running, root: str, name: str) -> Look:
         root: the address of the book.
         name: of the page's file, below `root`.
     """
-    context = running.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
-    page = context.new_page()
+    page = opened(running, color_scheme="light")
     traffic = watch(page, root)
     page.goto(root + name)
     page.wait_for_load_state("networkidle")
@@ -183,17 +188,15 @@ def look(running, root: str, name: str) -> Look:
     page.set_viewport_size({"width": 1280, "height": 900})
     faults = traffic.faults()  # before axe-core, which asks for style sheets in ways of its own
     page.evaluate(FEWER_WORDS)
+    page.add_style_tag(content="* { transition: none !important }")  # or axe-core would see colours fade over
     found = {"light": violations(page, rules={"label-content-name-mismatch": {"enabled": True}})}
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_timeout(300)  # colours fade over
     found["dark"] = violations(page, runOnly=["color-contrast"])  # no other rule depends on the theme
-    context.close()
+    page.context.close()
     return Look(faults, weight, wide, unreadable, found, claims)
 
 
-def hits_in_view(page: Page) -> int:
-    """How many marked words of a search stand in the window."""
-    return page.evaluate("""() => [...document.querySelectorAll("article .highlighted")].filter((word) => {
-        const box = word.getBoundingClientRect();
-        return box.height && box.top >= 0 && box.bottom <= window.innerHeight;
-    }).length""")
+HITS_IN_VIEW = """() => [...document.querySelectorAll("article .highlighted")].filter((word) => {
+    const box = word.getBoundingClientRect();
+    return box.height && box.top >= 0 && box.bottom <= window.innerHeight;
+}).length"""

@@ -7,14 +7,14 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from book import check_pages
-from tests.browser import PREFIX, browser, hits_in_view, look, served, watch
+from tests.browser import HITS_IN_VIEW, PREFIX, browser, look, opened, served, watch
 
 ROOT = Path(__file__).parents[1]
 HTML = ROOT / "_build" / "html"
 PAGES = sorted(f"{name}.html" for name in check_pages.expected_pages(ROOT / "_toc.yml"))
 PAGES += ["search.html", "genindex.html", "404.html"]
 FIRST_VIEW = 1_000_000  # bytes
-NO_PAGES = "no finished build under _build/html; `make book` makes one"
+NO_PAGES = "there are no pages under _build/html, or older ones than {}; `make book` makes them"
 SOUND = """<!doctype html><html lang="en"><head><title>A page</title><link rel="icon" href="data:,">
 <style>body {{ background: #fff; color: #111 }} {style}</style></head>
 <body><main><h1>A page</h1><article>{body}</article></main></body></html>"""
@@ -52,8 +52,11 @@ def running():
 def site():
     """The address of the book, as it lies on its host."""
     search = HTML / "searchindex.js"  # Sphinx writes it last
-    if not search.is_file() or search.stat().st_mtime < (ROOT / "_toc.yml").stat().st_mtime:
-        pytest.skip(NO_PAGES)
+    sources = [ROOT / "_toc.yml", ROOT / "_config.yml", *(ROOT / "notebooks").glob("*.ipynb")]
+    sources += [file for ending in ("md", "css", "js", "py") for file in (ROOT / "book").rglob(f"*.{ending}")]
+    newest = max(sources, key=lambda file: file.stat().st_mtime)
+    if not search.is_file() or search.stat().st_mtime < newest.stat().st_mtime:
+        pytest.skip(NO_PAGES.format(newest.relative_to(ROOT)))
     with served(HTML) as root:
         yield root
 
@@ -94,8 +97,7 @@ def test_a_heavy_page_is_found(running, tmp_path):
 
 
 def test_a_search_leads_to_the_words(site, running):
-    context = running.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
+    page = opened(running)
     traffic = watch(page, site)
     page.goto(f"{site}search.html?q=latency")
     hit = page.locator('#search-results li a[href*="01_background.html"]:not([href*="#"])').first
@@ -103,22 +105,22 @@ def test_a_search_leads_to_the_words(site, running):
     excerpts = page.locator("#search-results").inner_text()
     hit.click()
     page.wait_for_url("**/01_background.html*")
-    page.wait_for_function("document.querySelector('article .highlighted')")
-    page.wait_for_timeout(500)
-    assert hits_in_view(page) > 0
+    page.wait_for_function(HITS_IN_VIEW)  # a word is marked and scrolled to, or this times out
     assert not re.search(r"\\[a-z(\[]", excerpts), "raw TeX in an excerpt"
     assert traffic.faults() == []
-    context.close()
+    page.context.close()
 
 
 def test_words_out_of_view_do_not_count(running, tmp_path):
     word = '<p><span class="highlighted">word</span></p>'
     write_page(tmp_path, '<div style="height: 5000px"></div>' + word, name="below.html")
     write_page(tmp_path, word, name="here.html")
-    page = running.new_page()
+    page = opened(running)
     with served(tmp_path) as root:
-        counts = [page.goto(root + name) and hits_in_view(page) for name in ("below.html", "here.html")]
-    page.close()
+        counts = [
+            page.goto(root + name) and page.evaluate(HITS_IN_VIEW) for name in ("below.html", "here.html")
+        ]
+    page.context.close()
     assert counts == [0, 1]
 
 
