@@ -165,3 +165,25 @@ def test_dollars_are_shown_and_typeset_nothing():
     figure.canvas.draw()
     shown = [label._preprocess_math(label.get_text()) for label in axis.get_yticklabels()]
     assert shown == [(name, False) for name in classes]
+
+
+def test_letters_are_eleven_pixels_on_a_phone():
+    """A phone of 390 pixels leaves 358 to a figure, which notebooks save with a rim of 0.1 inches."""
+    pixels = plotting.STYLE["font.size"] / 72 * 358 / (plotting.STYLE["figure.figsize"][0] + 0.2)
+    assert pixels >= 11
+
+
+def test_ticks_are_plain_numbers():
+    with plt.rc_context(plotting.STYLE):
+        figure, axis = plt.subplots()
+        axis.semilogy([0.4, 0.9])
+        figure.canvas.draw()
+        shown = [label.get_text() for label in axis.get_yticklabels(which="both")]
+        plt.close(figure)
+    assert "0.6" in shown and not any("times" in text for text in shown)
+
+
+def test_long_titles_of_images_get_smaller():
+    short, long = (plotting.show_images(torch.rand(8, 1, 4, 4), [text] * 8) for text in ("a", "a long name"))
+    sizes = [figure.axes[0].title.get_size() for figure in (short, long)]
+    assert sizes[0] == plotting.STYLE["font.size"] and sizes[1] == pytest.approx(72 * 0.8 / (0.6 * 11))
