@@ -166,6 +166,14 @@ class TestFrame:
                 alt = metadata.get("mystnb", {}).get("image", {}).get("alt", "")
                 assert len(alt) > 40, f"no alt text for {source[:80]}"
 
+    def test_every_figure_has_a_caption_and_a_name(self, path):
+        shown = [metadata for source, metadata in cells(path, "code") if DRAWS.search(source)]
+        figures = [metadata.get("mystnb", {}).get("figure", {}) for metadata in shown]
+        assert [figure for figure in figures if len(figure.get("caption", "")) < 20] == []
+        names = [figure["name"] for figure in figures]  # without one, a page gives the figure no number
+        assert len(set(names)) == len(names)
+        assert all(name.startswith(path.stem[3:].replace("_", "-")) for name in names)
+
     def test_every_drawn_figure_has_alt_text(self, path):
         executed = ROOT / "_build" / "executed" / "glyphs" / path.name
         if not executed.exists():
