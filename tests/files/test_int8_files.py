@@ -190,6 +190,39 @@ def test_calibration_images_have_to_be_finite(paths, tmp_path):
         to_int8(paths["float32"], tmp_path / "int8.onnx", images)
 
 
+@pytest.mark.parametrize(
+    "shape, sentence",
+    [
+        ((8, 3, 12, 12), r"are \[8, 3, 12, 12\] in torch.float32, and .* takes \['.+', 1, 12, 12\]"),
+        ((8, 1, 12, 13), r"are \[8, 1, 12, 13\]"),
+        ((8, 12, 12), r"are \[8, 12, 12\]"),
+    ],
+)
+def test_calibration_images_of_a_wrong_shape_are_refused(paths, tmp_path, shape, sentence):
+    with pytest.raises(ValueError, match=rf"^the calibration images {sentence}"):
+        to_int8(paths["float32"], tmp_path / "int8.onnx", torch.rand(shape))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.uint8])
+def test_calibration_images_of_a_wrong_type_are_refused(paths, tmp_path, images, dtype):
+    with pytest.raises(ValueError, match=rf"are \[40, 1, 12, 12\] in {dtype}, and .* as tensor\(float\)$"):
+        to_int8(paths["float32"], tmp_path / "int8.onnx", images.to(dtype))
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_of_others_for_one_batch_size_or_with_two_inputs_are_refused(paths, tmp_path, images):
+    fixed, twofold = onnx.load(paths["float32"]), onnx.load(paths["float32"])
+    fixed.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 8
+    onnx.save(fixed, tmp_path / "fixed.onnx")
+    with pytest.raises(ValueError, match=r"fixed.onnx takes 8 images at a time; export it for any number"):
+        to_int8(tmp_path / "fixed.onnx", tmp_path / "int8.onnx", images)
+    twofold.graph.input.append(onnx.helper.make_tensor_value_info("more", 1, [1]))
+    onnx.save(twofold, tmp_path / "two.onnx")
+    with pytest.raises(ValueError, match=r"two.onnx takes 2 inputs; networks with one are supported"):
+        to_int8(tmp_path / "two.onnx", tmp_path / "int8.onnx", images)
+
+
 class Excited(nn.Module):
     """Squeeze and excitation: channels are scaled by what all positions say."""
 
@@ -222,6 +255,40 @@ def transformer():
     return nn.Sequential(nn.Conv2d(3, 16, 4, 4), Words(), layer, nn.Flatten(), nn.Linear(64, 5))
 
 
+def encoder():
+    """Two layers with equal weights, as torch makes them."""
+    network = transformer()
+    network[2] = nn.TransformerEncoder(network[2], 2, enable_nested_tensor=False)
+    return network
+
+
+def linear(*middle):
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, 16), nn.ReLU(), *middle, nn.Linear(16, 5))
+
+
+def used(times):
+    layer = nn.Linear(16, 16)
+    return lambda: linear(*[layer, nn.ReLU()] * times)
+
+
+def tied_pairs():
+    layers = [nn.Linear(16, 32), nn.Linear(32, 16), nn.Linear(16, 32), nn.Linear(32, 16)]
+    layers[2].weight, layers[3].weight = layers[0].weight, layers[1].weight
+    return linear(*layers)
+
+
+class Looked(nn.Module):
+    """A table of words whose entries are a linear layer's weights as well."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.linear = nn.Embedding(16, 16), nn.Linear(16, 16)
+        self.linear.weight = self.table.weight
+
+    def forward(self, x):
+        return self.linear(self.table((10 * x.flatten(1)).long().clamp(0, 9)).mean(1))
+
+
 def pruned():
     network = small()
     prune.l1_unstructured(network[0], "weight", amount=0.5)
@@ -235,6 +302,10 @@ NETWORKS = {
     "a transformer layer": transformer,
     "depthwise": lambda: small(nn.Conv2d(16, 16, 3, padding="same", groups=16)),
     "pruned by torch": pruned,
+    "two equal layers": encoder,
+    "one linear layer, twice": used(2),
+    "one linear layer, three times": used(3),
+    "tied pairs": tied_pairs,
 }
 
 
@@ -242,7 +313,47 @@ NETWORKS = {
 def test_networks_of_other_kinds(build, tmp_path):
     model = seeded(build, 0).eval()
     images = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(0)) - 0.3
+    files = write_files(model, images, tmp_path)
+    assert error(files["float32"], images[:7], model) < 1e-5
+    assert error(files["int8"], images[:7], model) < 0.05
+    assert error(files["dynamic"], images[:7], model) < 0.05
+
+
+def test_a_shared_weight_is_stored_once(tmp_path):
+    model = seeded(used(2), 0).eval()
+    files = write_files(model, torch.rand(4, 3, 8, 8), tmp_path)
+    shapes = [array.shape for array in constants(files["dynamic"]).values() if array.ndim > 1]
+    assert sorted(shapes) == [(16, 5), (16, 16), (192, 16)]
+
+
+def test_a_table_that_is_a_layers_weight_as_well(tmp_path):
+    """Its dynamic file is right; ONNX Runtime has no kernel for the other one."""
+    model, images = seeded(Looked, 0).eval(), torch.rand(40, 3, 8, 8)
     export(model, images[:2], tmp_path / "float32.onnx")
-    to_int8(tmp_path / "float32.onnx", tmp_path / "int8.onnx", images)
-    assert error(tmp_path / "float32.onnx", images[:7], model) < 1e-5
-    assert error(tmp_path / "int8.onnx", images[:7], model) < 0.05
+    to_dynamic(tmp_path / "float32.onnx", tmp_path / "dynamic.onnx")
+    assert error(tmp_path / "dynamic.onnx", images[:7], model) < 0.05
+    with pytest.raises(ValueError, match=CANNOT):
+        to_int8(tmp_path / "float32.onnx", tmp_path / "int8.onnx", images)
+    assert not (tmp_path / "int8.onnx").exists()
+
+
+CANNOT = r"^ONNX Runtime cannot quantize .*float32.onnx \(.*\); nothing was written; leave this network in f"
+
+
+@pytest.mark.parametrize(
+    "middle", [lambda: nn.ConvTranspose2d(16, 16, 3, groups=4), lambda: nn.LayerNorm([16, 8, 8])]
+)
+def test_what_the_quantizer_does_not_know_is_refused_in_one_sentence(middle, tmp_path):
+    images = torch.rand(8, 3, 8, 8)
+    export(seeded(lambda: small(middle()), 0).eval(), images[:2], tmp_path / "float32.onnx")
+    with pytest.raises(ValueError, match=CANNOT):
+        to_int8(tmp_path / "float32.onnx", tmp_path / "int8.onnx", images)
+    assert [path.name for path in tmp_path.iterdir()] == ["float32.onnx"]
+
+
+def test_half_precision_has_no_dynamic_file(tmp_path):
+    images = torch.rand(8, 3, 8, 8).half()
+    export(small().half().eval(), images[:2], tmp_path / "float32.onnx")
+    with pytest.raises(ValueError, match=CANNOT):
+        to_dynamic(tmp_path / "float32.onnx", tmp_path / "dynamic.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["float32.onnx"]

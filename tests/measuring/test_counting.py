@@ -35,6 +35,31 @@ def test_recurrent_layers(kind, gates):
     assert cost.macs(layer, torch.rand(1, WORDS, WIDTH)) == WORDS * gates * 8 * (WIDTH + 8)
 
 
+def test_a_bilinear_layer_costs_as_much_as_its_two_products():
+    layer, left, right = nn.Bilinear(7, 6, 5), torch.rand(4, 7), torch.rand(4, 6)
+    with counted(layer) as counter:
+        by_layer = layer(left, right)
+    ours = counter.get_total_flops() // 2
+    with counted(None) as counter:
+        by_products = torch.einsum("bi,oij,bj->bo", left, layer.weight, right) + layer.bias
+    torch.testing.assert_close(by_layer, by_products)
+    assert ours == counter.get_total_flops() // 2 == 4 * (5 * 7 * 6 + 5 * 6)
+
+
+VECTOR = torch.rand(7)
+PRODUCTS = {
+    "a matrix and a vector": lambda x: x @ VECTOR,
+    "a linear layer without a second size": lambda x: F.linear(x, VECTOR),
+    "a vector and a vector": lambda x: torch.stack([row @ VECTOR for row in x]),
+    "a sum of them": lambda x: torch.addmv(torch.zeros(4), x, VECTOR),
+}
+
+
+@pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS)
+def test_products_with_a_vector(product):
+    assert cost.macs(product, torch.rand(4, 7)) == 4 * 7
+
+
 def test_settings_come_back_when_a_pass_fails():
     before = torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled
     with pytest.raises(RuntimeError), counted(nn.LSTM(3, 3)):

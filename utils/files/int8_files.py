@@ -1,12 +1,15 @@
 """Int8 networks in ONNX Runtime: the files, and what happens between their layers."""
 
+import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import onnx
 import onnxruntime
+import torch
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantType,
@@ -16,9 +19,11 @@ from onnxruntime.quantization import (
 )
 from torch import Tensor, nn
 
-from utils.files.deployment import export
+from utils.files.deployment import export, first_line, open_session
+from utils.files.shared_weights import turn_shared_weights
 
 BATCH = 32  # images for one calibration pass
+TYPES = {torch.float32: "tensor(float)", torch.float16: "tensor(float16)"}
 
 
 class Step(NamedTuple):
@@ -62,19 +67,22 @@ def to_int8(source: Path, target: Path, images: Tensor) -> None:
         images: `[N, C, H, W]` float32, without labels, 1 or more.
 
     Raises:
-        ValueError: if there are no images, if they are not finite, or if the file is quantized already.
+        ValueError: if there are no images, if they are not finite or not what the file takes, if the file is
+            quantized already, or if ONNX Runtime cannot quantize it.
     """
     if not len(images):
         raise ValueError("the calibration set is empty; give 1 image or more")
     if not images.isfinite().all():
         raise ValueError("the calibration images hold NaN or inf, which give no range; leave them out")
     _check_float(source)
-    with tempfile.TemporaryDirectory() as folder:
-        ready = Path(folder) / "ready.onnx"
-        quant_pre_process(source, ready)
-        reader = _Batches(onnx.load(ready).graph.input[0].name, images)
+    name = _check_input(source, images)
+
+    def quantize(ready: Path, fresh: Path) -> None:
         kinds = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
-        quantize_static(ready, target, reader, per_channel=True, **kinds)
+        quantize_static(ready, fresh, _Batches(name, images), per_channel=True, **kinds)
+        open_session(fresh)(images[:1])
+
+    _write(source, target, quantize)
 
 
 def to_dynamic(source: Path, target: Path) -> None:
@@ -85,13 +93,31 @@ def to_dynamic(source: Path, target: Path) -> None:
         target: the new file.
 
     Raises:
-        ValueError: if the file is quantized already.
+        ValueError: if the file is quantized already, or if ONNX Runtime cannot quantize it.
     """
     _check_float(source)
+
+    def quantize(ready: Path, fresh: Path) -> None:
+        turn_shared_weights(ready)
+        quantize_dynamic(ready, fresh)
+        open_session(fresh)
+
+    _write(source, target, quantize)
+
+
+def _write(source: Path, target: Path, quantize: Callable[[Path, Path], None]) -> None:
+    """Write a file by `quantize(prepared source, new file)`; nothing is written where that fails."""
     with tempfile.TemporaryDirectory() as folder:
-        ready = Path(folder) / "ready.onnx"
-        quant_pre_process(source, ready)
-        quantize_dynamic(ready, target)
+        ready, fresh = Path(folder) / "ready.onnx", Path(folder) / "fresh.onnx"
+        try:
+            quant_pre_process(source, ready)
+            quantize(ready, fresh)
+        except Exception as error:  # the tools raise whatever numpy, onnx or the runtime raise within them
+            raise ValueError(
+                f"ONNX Runtime cannot quantize {source} ({first_line(error)}); nothing was written; leave "
+                "this network in float32"
+            ) from error
+        shutil.move(fresh, target)
 
 
 def _check_float(source: Path) -> None:
@@ -99,6 +125,23 @@ def _check_float(source: Path) -> None:
     integer = sorted(kind for kind in kinds if "Quantize" in kind or "Integer" in kind or "QLinear" in kind)
     if integer:
         raise ValueError(f"{source} is quantized already ({', '.join(integer)}); give the file in float32")
+
+
+def _check_input(source: Path, images: Tensor) -> str:
+    """The name of a file's input, if that takes the images."""
+    inputs = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"]).get_inputs()
+    if len(inputs) > 1:
+        raise ValueError(f"{source} takes {len(inputs)} inputs; networks with one are supported")
+    wanted, kind = inputs[0].shape, inputs[0].type
+    if isinstance(wanted[0], int):
+        raise ValueError(f"{source} takes {wanted[0]} images at a time; export it for any number of images")
+    given = list(images.shape)
+    unlike = [size for size, own in zip(wanted, given, strict=False) if isinstance(size, int) and size != own]
+    if len(wanted) != len(given) or unlike or TYPES.get(images.dtype) != kind:
+        raise ValueError(
+            f"the calibration images are {given} in {images.dtype}, and {source} takes {wanted} as {kind}"
+        )
+    return inputs[0].name
 
 
 def write_files(network: nn.Module, images: Tensor, folder: Path | None = None) -> dict[str, Path]:
