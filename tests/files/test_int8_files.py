@@ -262,33 +262,6 @@ def encoder():
     return network
 
 
-def linear(*middle):
-    return nn.Sequential(nn.Flatten(), nn.Linear(192, 16), nn.ReLU(), *middle, nn.Linear(16, 5))
-
-
-def used(times):
-    layer = nn.Linear(16, 16)
-    return lambda: linear(*[layer, nn.ReLU()] * times)
-
-
-def tied_pairs():
-    layers = [nn.Linear(16, 32), nn.Linear(32, 16), nn.Linear(16, 32), nn.Linear(32, 16)]
-    layers[2].weight, layers[3].weight = layers[0].weight, layers[1].weight
-    return linear(*layers)
-
-
-class Looked(nn.Module):
-    """A table of words whose entries are a linear layer's weights as well."""
-
-    def __init__(self):
-        super().__init__()
-        self.table, self.linear = nn.Embedding(16, 16), nn.Linear(16, 16)
-        self.linear.weight = self.table.weight
-
-    def forward(self, x):
-        return self.linear(self.table((10 * x.flatten(1)).long().clamp(0, 9)).mean(1))
-
-
 def pruned():
     network = small()
     prune.l1_unstructured(network[0], "weight", amount=0.5)
@@ -303,9 +276,6 @@ NETWORKS = {
     "depthwise": lambda: small(nn.Conv2d(16, 16, 3, padding="same", groups=16)),
     "pruned by torch": pruned,
     "two equal layers": encoder,
-    "one linear layer, twice": used(2),
-    "one linear layer, three times": used(3),
-    "tied pairs": tied_pairs,
 }
 
 
@@ -317,24 +287,6 @@ def test_networks_of_other_kinds(build, tmp_path):
     assert error(files["float32"], images[:7], model) < 1e-5
     assert error(files["int8"], images[:7], model) < 0.05
     assert error(files["dynamic"], images[:7], model) < 0.05
-
-
-def test_a_shared_weight_is_stored_once(tmp_path):
-    model = seeded(used(2), 0).eval()
-    files = write_files(model, torch.rand(4, 3, 8, 8), tmp_path)
-    shapes = [array.shape for array in constants(files["dynamic"]).values() if array.ndim > 1]
-    assert sorted(shapes) == [(16, 5), (16, 16), (192, 16)]
-
-
-def test_a_table_that_is_a_layers_weight_as_well(tmp_path):
-    """Its dynamic file is right; ONNX Runtime has no kernel for the other one."""
-    model, images = seeded(Looked, 0).eval(), torch.rand(40, 3, 8, 8)
-    export(model, images[:2], tmp_path / "float32.onnx")
-    to_dynamic(tmp_path / "float32.onnx", tmp_path / "dynamic.onnx")
-    assert error(tmp_path / "dynamic.onnx", images[:7], model) < 0.05
-    with pytest.raises(ValueError, match=CANNOT):
-        to_int8(tmp_path / "float32.onnx", tmp_path / "int8.onnx", images)
-    assert not (tmp_path / "int8.onnx").exists()
 
 
 CANNOT = r"^ONNX Runtime cannot quantize .*float32.onnx \(.*\); nothing was written; leave this network in f"
