@@ -1,13 +1,17 @@
 """What a Colab-like run notices, on a small notebook in the Python of the tests."""
 
+import csv
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
 
 from runner import colab_env, colab_run
+from runner.copies import chapters
 
+ROOT = Path(__file__).parents[2]
 FIGURE = "import matplotlib.pyplot as plt; plt.plot([1]); plt.show()"
 SETUP = "import os, pathlib; open('ran', 'a').write('x')"
 
@@ -131,3 +135,12 @@ def test_the_report_prefixes_faults(capsys):
     result = colab_run.Result("01_a", 9.6, None, 100, faults=["bad"], warnings=["mind"])
     assert colab_run.report(result) == ["01_a: bad"]
     assert "set-up 10 s, first figure none, all 100 s" in capsys.readouterr().out
+
+
+def test_the_stored_table_is_of_the_books_chapters_and_of_the_listed_runtime():
+    rows = list(csv.DictReader((ROOT / "book" / "colab.csv").read_text().splitlines()))
+    assert rows and list(rows[0]) == colab_run.HEADER
+    assert {row["chapter"] for row in rows} <= set(chapters(ROOT))
+    assert {row["runtime"] for row in rows} == {colab_env.runtime()[0]}
+    limits = {"set-up (s)": colab_run.SETUP_SECONDS, "first figure (s)": colab_run.FIGURE_SECONDS}
+    assert all(int(row[name]) <= limit for row in rows for name, limit in limits.items())
