@@ -1,13 +1,15 @@
 # Every job of the book. Each target makes the environment it needs; `make` alone lists them.
 #
 # Variables: PYTHON (which Python makes the environment), DATASET (for run), CHAPTER (for run, evidence,
-# evidence-check), JOBS (for run, evidence: processes at a time), for evidence DATASETS, SEEDS, BACKEND, and for
-# evidence-check BEFORE (a checkout to compare with, number by number). Lists are separated by spaces.
+# evidence-check, test-colab), JOBS (for run, evidence: processes at a time), for evidence DATASETS, SEEDS, BACKEND, and for
+# evidence-check BEFORE (a checkout to compare with, number by number), and for release VERSION. Lists are separated by
+# spaces.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help book test run unit test-datasets lint browser evidence search evidence-check networks bench clean constraints outdated
+.PHONY: help book test run unit test-datasets lint browser evidence search evidence-check networks bench colab test-colab \
+	release clean constraints outdated
 .DELETE_ON_ERROR:
 
 NAMED := $(PYTHON) # empty unless the caller names one
@@ -88,6 +90,16 @@ evidence-check: $(INSTALLED) ## rerun seed 0 where the code behind stored eviden
 
 browser: ## install Chromium, with which the tests look at the pages (Debian or Ubuntu, as root)
 	@command -v chromium > /dev/null || { apt-get update -qq && apt-get install -y -qq chromium; }
+
+colab: $(INSTALLED) ## write the edition for Colab: _build/colab, with outputs where `make run` has made them
+	@$(PY) -m runner.colab
+
+test-colab: colab ## run the last commit's chapters as Colab does (CHAPTER=01_background, or drawn; COLAB_PYTHON=python3.13)
+	@$(PY) -m runner.colab_run $(if $(filter drawn,$(CHAPTER)),--drawn,$(CHAPTER))
+
+release: $(INSTALLED) ## set the release's tag wherever it stands (VERSION=0.2.0)
+	@test -n "$(VERSION)" || { echo "Say which version: make release VERSION=0.2.0" >&2; exit 1; }
+	@$(PY) -m runner.release $(VERSION)
 
 clean: ## remove _build and all caches, trained networks too; .venv and downloaded data stay
 	rm -rf _build .cache .pytest_cache .ruff_cache

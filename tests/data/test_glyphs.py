@@ -23,6 +23,10 @@ from utils.data import glyphs
 
 ROOT = Path(__file__).parents[2]
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+MISSING = [face.file for face in glyphs.FACES if not (FONTS / face.file).exists()]
+all_faces = pytest.mark.skipif(
+    bool(MISSING), reason=f"this matplotlib ships without {MISSING}, never trained on"
+)
 
 
 def seeded(seed=100):
@@ -77,6 +81,8 @@ def test_factors_of_the_sixteen_faces_are_fully_crossed():
 
 @pytest.mark.parametrize("face", glyphs.FACES, ids=lambda face: face.file)
 def test_factors_are_what_the_font_says_of_itself(face):
+    if face.file in MISSING:
+        pytest.skip(f"this matplotlib ships without {face.file}, which is never trained on")
     family, style = ImageFont.truetype(str(FONTS / face.file)).getname()
     if face.family >= 4:  # Computer Modern's files are named after the font alone
         assert (face.bold, face.slant) == (face.file == "cmb10.ttf", face.file == "cmti10.ttf")
@@ -131,7 +137,7 @@ def test_undistorted_images_are_the_masters_at_half_size():
 
 
 def test_every_master_fits_into_its_image():
-    for face in glyphs.FACES:
+    for face in (face for face in glyphs.FACES if face.file not in MISSING):
         masters = glyphs.masters_of(face)
         assert (masters.flatten(1).sum(1) > 20).all(), face.file
         border = torch.ones(56, 56, dtype=torch.bool)
@@ -195,6 +201,7 @@ def test_light_parameters_do_what_they_say():
     assert 0.1 < sloped.abs().max() <= 0.2 * 2**0.5 + 1e-6
 
 
+@all_faces
 def test_shifted_faces_are_never_among_the_crossed_ones():
     _, labels, factors = glyphs.draw(940, seeded(), faces="shifted")
     files = {glyphs.FACES[i].file for i in factors["face"].tolist()}

@@ -48,7 +48,12 @@ def drawing(mode):
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
 def test_a_transparent_ground_is_white(tmp_path, mode):
-    (image,) = read_images([save(tmp_path, drawing(mode), "x.png" if mode != "PA" else "x.tif")])
+    drawn = drawing(mode)
+    if drawn.getchannel("A").getextrema() != (0, 255):
+        pytest.skip(
+            f"this Pillow cannot draw such an image: it loses the transparency when it makes a {mode}"
+        )
+    (image,) = read_images([save(tmp_path, drawn, "x.png" if mode != "PA" else "x.tif")])
     assert (image[:, :15] == BLACK).all() and (image[:, 17:] == WHITE).all()
 
 

@@ -60,7 +60,11 @@ def test_bfloat16_is_torchs_iteration_up_to_its_roundings():
     matrix = torch.randn(24, 8, generator=torch.Generator().manual_seed(1))
     weight = nn.Parameter(torch.zeros(24, 8))
     weight.grad = matrix
-    torch.optim.Muon([weight], lr=1.0, momentum=0.0, weight_decay=0, adjust_lr_fn="spectral_unclamped").step()
+    options = {"momentum": 0.0, "weight_decay": 0, "adjust_lr_fn": "spectral_unclamped"}
+    try:
+        torch.optim.Muon([weight], lr=1.0, **options).step()
+    except ValueError as error:
+        pytest.skip(f"this torch has no rate without a bound to compare with: {error}")
     ours = orthogonalize(matrix, dtype=torch.bfloat16)
     assert ours.dtype == torch.bfloat16
     torch.testing.assert_close(ours.float(), -weight.detach() / math.sqrt(3), rtol=0, atol=0.06)
