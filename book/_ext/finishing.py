@@ -13,6 +13,7 @@ from trimming import trim, words_of
 UNUSED = re.compile(r"scripts/fontawesome\.js|sphinx-thebe\.js|THEBE_JS_URL")
 SEARCH = re.compile(r"searchtools\.js|language_data\.js|searchindex\.js")
 WHITE = re.compile(r"\s+")
+EDITION = "colab"  # the branch with the notebooks for Colab at its root
 
 
 def description(doctree, limit: int = 200) -> str:
@@ -30,7 +31,7 @@ def description(doctree, limit: int = 200) -> str:
 
 
 def describe(app, pagename, templatename, context, doctree):
-    """Say in a page's head what other sites show of it, and let its Colab button open the release."""
+    """Say in a page's head what other sites show of it, and let its Colab button open the edition made for it."""
     base, title = app.config.html_baseurl, context.get("title") or app.config.html_title
     properties = {"og:type": "article", "og:title": re.sub(r"<[^>]*>", "", title)}
     properties |= {"og:url": f"{base}{pagename}.html", "og:image": f"{base}_static/preview.png"}
@@ -43,8 +44,8 @@ def describe(app, pagename, templatename, context, doctree):
     for group in context.get("header_buttons", []):
         for button in group.get("buttons", []):
             if "colab" in button.get("url", ""):
-                # The setup cell fetches the release, so the notebook has to be that of the release, too.
-                button["url"] = re.sub(r"/blob/[^/]+/", f"/blob/{app.config.release}/", button["url"])
+                # Colab shows MyST as it is typed: each release puts an edition without it on a branch.
+                button["url"] = re.sub(r"/blob/[^/]+/(?:.*/)?", f"/blob/{EDITION}/", button["url"])
 
 
 def lighten(soup: BeautifulSoup, folder: Path, *, searches: bool) -> None:
