@@ -31,7 +31,7 @@ def description(doctree, limit: int = 200) -> str:
 
 
 def describe(app, pagename, templatename, context, doctree):
-    """Say in a page's head what other sites show of it, and let its Colab button open the edition made for it."""
+    """Say in a page's head what other sites show of it, and let its Colab button open that edition."""
     base, title = app.config.html_baseurl, context.get("title") or app.config.html_title
     properties = {"og:type": "article", "og:title": re.sub(r"<[^>]*>", "", title)}
     properties |= {"og:url": f"{base}{pagename}.html", "og:image": f"{base}_static/preview.png"}
