@@ -14,6 +14,7 @@ HTML = ROOT / "_build" / "html"
 PAGES = sorted(f"{name}.html" for name in check_pages.expected_pages(ROOT / "_toc.yml"))
 PAGES += ["search.html", "genindex.html", "404.html"]
 FIRST_VIEW = 1_000_000  # bytes
+RAW_TEX = re.compile(r"\\[a-z(\[]")
 NO_PAGES = "there are no pages under _build/html, or older ones than {}; `make book` makes them"
 SOUND = """<!doctype html><html lang="en"><head><title>A page</title><link rel="icon" href="data:,">
 <style>body {{ background: #fff; color: #111 }} {style}</style></head>
@@ -106,9 +107,14 @@ def test_a_search_leads_to_the_words(site, running):
     hit.click()
     page.wait_for_url("**/01_background.html*")
     page.wait_for_function(HITS_IN_VIEW)  # a word is marked and scrolled to, or this times out
-    assert not re.search(r"\\[a-z(\[]", excerpts), "raw TeX in an excerpt"
+    assert not RAW_TEX.search(excerpts), "raw TeX in an excerpt"
     assert traffic.faults() == []
     page.context.close()
+
+
+@pytest.mark.parametrize("excerpt", [r"the step \(w\)", r"for \beta_1 and", r"\[x = 1\]"])
+def test_raw_tex_is_found(excerpt):
+    assert RAW_TEX.search(excerpt) and not RAW_TEX.search(excerpt.replace("\\", ""))
 
 
 def test_words_out_of_view_do_not_count(running, tmp_path):
@@ -162,10 +168,20 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path):
     assert found == ["#gone", "b.html#gone", "gone.html", "gone.png"]
 
 
+def is_described(text):
+    """Whether a page says what it is, in a sentence and with a picture, where a link to it is shared."""
+    described = re.search(r"<meta[^>]*og:description[^>]*>", text)
+    return bool(described) and len(described[0]) > 100 and "_static/preview.png" in text
+
+
 def test_pages_say_what_they_are_where_they_are_shared(site):
-    for name in PAGES[: -len(("search", "genindex", "404"))]:
-        text = (HTML / name).read_text(encoding="utf8")
-        described = re.search(r"<meta[^>]*og:description[^>]*>", text)
-        assert described and len(described[0]) > 100, name
-        assert "_static/preview.png" in text
+    pages = PAGES[: -len(("search", "genindex", "404"))]
+    assert [name for name in pages if not is_described((HTML / name).read_text(encoding="utf8"))] == []
     assert (HTML / "_static" / "preview.png").is_file()
+
+
+def test_a_page_that_says_nothing_of_itself_is_found():
+    picture = '<meta property="og:image" content="https://example.org/_static/preview.png">'
+    sentence = f'<meta property="og:description" content="{"A sentence. " * 9}">'
+    assert is_described(sentence + picture)
+    assert not any(is_described(text) for text in (picture, sentence, picture + sentence[:60] + '">'))
