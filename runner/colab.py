@@ -19,11 +19,12 @@ from utils.evidence.store import DEFAULT_DATASET, ROOT, replace
 
 SURVIVOR = re.compile(r"\{[\w:.+-]+\}`|^\s*:{3,}|^\s*[`~]{3,}\s*\{", re.MULTILINE)
 HEADING = re.compile(r"^#{2,6} +(.+)$", re.MULTILINE)  # of a section
-QUIET = """#@title Quiet two warnings that older versions of PyTorch print
+QUIET = """#@title Quiet three warnings that older versions of PyTorch print
 import warnings
 
 warnings.filterwarnings("ignore", r"`isinstance\\(treespec", FutureWarning)
-warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)"""
+warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
+warnings.filterwarnings("ignore", "Sparse invariant checks", UserWarning)"""
 
 
 def configuration(root=ROOT):
