@@ -132,12 +132,13 @@ def _is_shown(output):
 
 def write(root=ROOT):
     """Write the edition of every chapter, remove what belongs to none; give the chapters without outputs."""
-    folder, bare = edition(root), []
-    for name in chapters(root):
-        replace(folder / f"{name}.ipynb", nbformat.writes(convert(name, root)) + "\n")
-        bare += [] if is_current(name, DEFAULT_DATASET, root) else [name]
+    folder, names, bare = edition(root), chapters(root), []
+    for name in names:
+        notebook = convert(name, root)
+        replace(folder / f"{name}.ipynb", nbformat.writes(notebook) + "\n")
+        bare += [] if any(cell.get("outputs") for cell in notebook.cells) else [name]
     for file in folder.glob("*.ipynb"):
-        if file.stem not in chapters(root):
+        if file.stem not in names:
             file.unlink()
     return bare
 

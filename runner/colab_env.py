@@ -101,10 +101,12 @@ def make(root=ROOT):
         _install(folder, python)
         replace(made, json.dumps(versions(python), indent=1, sort_keys=True))
     base = json.loads(made.read_text(encoding="utf-8"))
-    added = sorted(versions(python).keys() - base.keys())
+    found = versions(python)
+    added = sorted(found.keys() - base.keys())
     if added:
         _pip(python, "uninstall", "-q", "-y", *added)
-    if versions(python) != base:
+        found = versions(python)
+    if found != base:
         raise ColabError(f"{folder} is not as it was made: remove it, and it is made anew.")
     return python, base
 

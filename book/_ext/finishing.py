@@ -1,12 +1,12 @@
 """Finishes the built pages: what the theme leaves heavy, unreachable or unsaid is mended in its files."""
 
 import re
-import struct
 from html import escape
 from pathlib import Path
 
 from bs4 import BeautifulSoup
 from docutils import nodes
+from PIL import Image
 from trimming import trim, words_of
 
 # Scripts that no reader uses here; the search page alone keeps its own.
@@ -73,10 +73,10 @@ def lighten(soup: BeautifulSoup, folder: Path, *, searches: bool) -> None:
 
 def image_size(file: Path) -> tuple[str, str] | None:
     """Read width and height of a PNG or SVG file, in pixels; None for others."""
+    if file.suffix == ".png" and file.is_file():
+        with Image.open(file) as picture:
+            return str(picture.width), str(picture.height)
     data = file.read_bytes()[:2000] if file.is_file() else b""
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
-        width, height = struct.unpack(">II", data[16:24])
-        return str(width), str(height)
     box = re.search(rb'viewBox="[\d.]+ [\d.]+ ([\d.]+) ([\d.]+)"', data)
     return (str(round(float(box[1]))), str(round(float(box[2])))) if box else None
 
