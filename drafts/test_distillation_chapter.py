@@ -138,7 +138,7 @@ def test_a_teacher_in_training_mode_is_refused():
         )
 
 
-def test_controls_keep_what_they_say(logits):
+def test_controls_keep_what_they_say():
     names = CHAPTER.run("permuted", "class_means", "smoothed", "entropy", "share_with")
     answers, labels = torch.randn(9, 40, 5), torch.arange(40) % 5
     dealt = names["permuted"](answers, labels)
