@@ -43,7 +43,7 @@ def test_making_removes_what_no_page_starts_from(tmp_path, monkeypatch):
     small = load("glyphs", seed=shipped.SEED, train_size=47)
     quick = shipped.replace(RECIPE, epochs=1)
     monkeypatch.setattr(shipped, "load", lambda *_, **__: small)
-    monkeypatch.setattr(shipped, "SHIPPED", ((2, quick), (3, quick)))
+    monkeypatch.setattr(shipped, "SHIPPED", ((8, quick), (16, quick)))
     monkeypatch.setenv("BOOK_NETWORKS_DIR", "")  # which `make` sets: it is restored after the test
     monkeypatch.setenv("BOOK_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "book" / "networks").mkdir(parents=True)

@@ -22,7 +22,7 @@ def small_data():
 
 
 def network():
-    return seeded(lambda: ResNet(4, num_classes=3), 0)
+    return seeded(lambda: ResNet(8, num_classes=3), 0)
 
 
 def half(model):
@@ -84,7 +84,7 @@ def test_without_masks_it_is_the_usual_training():
 
 
 def test_a_mask_of_another_network():
-    with pytest.raises(ValueError, match=r"mask of 'head' has the shape \(3, 2\), its weight \(3, 16\)"):
+    with pytest.raises(ValueError, match=r"mask of 'head' has the shape \(3, 2\), its weight \(3, 32\)"):
         apply_masks(network(), {"head": torch.ones(3, 2, dtype=torch.bool)})
 
 
@@ -99,7 +99,7 @@ def normed(model):
 @pytest.mark.parametrize("change", [pruned_by_torch, normed])
 def test_weights_that_are_computed_in_every_pass_are_refused(change):
     model, data = network(), small_data()
-    mask = {"head": torch.zeros(3, 16, dtype=torch.bool)}
+    mask = {"head": torch.zeros(3, 32, dtype=torch.bool)}
     change(model)
     recipe = replace(FOUNDATION, epochs=1)
     for call in (
