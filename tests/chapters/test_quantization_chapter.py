@@ -25,6 +25,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchao.quantization.quant_primitives import MappingType, choose_qparams_affine, quantize_affine
 
 from tests.chapter_source import Chapter, settled_network
+from tests.integer_kernels import needs_exact_kernels
 from utils.files import deployment, int8_files
 from utils.measuring.activations import layer_inputs, patches
 from utils.measuring.computed import check_own_weights
@@ -425,6 +426,7 @@ class TestIntegers:
         distance = abs(exact - math.floor(exact) - Fraction(1, 2))
         assert found.item() == wanted or distance < Fraction(1, 10**6) * (1 + abs(exact))
 
+    @needs_exact_kernels
     def test_every_layer_is_within_a_step_of_onnx_runtimes(self, path):
         graph = int8_files.integer_graph(path)
         names = Chapter("04_quantization", **MODULES).run(*self.NAMES, *self.tables(), "in_integers")
