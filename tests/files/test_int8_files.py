@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from tests.integer_kernels import needs_exact_kernels, open_exactly
+from tests.integer_kernels import error, needs_exact_kernels
 from utils.files.deployment import export, open_session
 from utils.files.int8_files import integer_graph, results, to_dynamic, to_int8, write_files
 from utils.models import Block, seeded
@@ -55,12 +55,6 @@ def found(graph, images):
 
 def constants(path):
     return {item.name: onnx.numpy_helper.to_array(item) for item in onnx.load(path).graph.initializer}
-
-
-def error(path, images, network):
-    with torch.no_grad():
-        wanted = network(images)
-    return ((open_exactly(path)(images) - wanted).norm() / wanted.norm()).item()
 
 
 def real(values, graph, scale, zero):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.integer_kernels import open_exactly
+from tests.integer_kernels import error
 from utils.files.deployment import export
 from utils.files.int8_files import to_dynamic, to_int8
 from utils.files.shared_weights import turn_shared_weights
@@ -50,12 +50,6 @@ def model(request):
 @pytest.fixture
 def images():
     return torch.rand(40, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-
-
-def error(path, images, model):
-    with torch.no_grad():
-        wanted = model(images)
-    return ((open_exactly(path)(images) - wanted).norm() / wanted.norm()).item()
 
 
 def shapes(path):
