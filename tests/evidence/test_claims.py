@@ -123,6 +123,9 @@ def test_the_history_of_a_claim_stands_in_the_table(tmp_path):
     file = tmp_path / "book" / "claims.toml"
     file.write_text(file.read_text() + 'replaces = "claim-0"\nsince = "Until May in percent."\n')
     assert [claim.history for claim in claims(tmp_path)] == ["", "Replaces claim-0. Until May in percent."]
+    file.write_text(file.read_text().replace('since = "Until May in percent."\n', ""))
+    assert claims(tmp_path)[1].history == "Replaces claim-0."
+    file.write_text(file.read_text() + 'since = "Until May in percent."\n')
     _, second, third = BeautifulSoup(show(CHAPTER, "glyphs", tmp_path), "html.parser").find_all("tr")
     assert second.th.text == "The claim-0 one is better."
     assert third.th.text == "The claim-1 one is better. (Replaces claim-0. Until May in percent.)"

@@ -11,7 +11,7 @@ from scipy import stats
 from runner import fingerprint
 from tests.stub_book import CHAPTER, write_evidence
 from utils.evidence import recording
-from utils.evidence.recording import interval, record, stored
+from utils.evidence.recording import geometric, interval, record, stored
 from utils.evidence.store import EvidenceError, chapters
 
 SWEEP = [("glyphs", seed, "curve", at, at + seed) for seed in range(3) for at in (8, 0.5)]
@@ -95,6 +95,15 @@ def test_interval_of_one_and_of_equal_values():
     assert interval([0.1] * 3) == (0.1, 0.1, 0.1, 0.0, 3)
 
 
+def test_factors_are_averaged_by_their_logarithm():
+    by_hand = geometric([1, 10, 100])  # logarithms to base 10: 0, 1, 2, with the deviation 1
+    assert by_hand.mean == pytest.approx(10) and by_hand.std == pytest.approx(10) and by_hand.n == 3
+    assert by_hand.high == pytest.approx(10 ** (1 + 4.302653 / math.sqrt(3)), rel=1e-6)
+    assert by_hand.mean**2 == pytest.approx(by_hand.low * by_hand.high)
+    values = [30.2, 640.0, 12.9, 88.1]
+    assert geometric(values).mean == pytest.approx(stats.gmean(values), rel=1e-12)
+
+
 def test_stored_glues_means_and_intervals(shell, tmp_path):
     write_evidence(tmp_path, ROWS)
     with capture_output() as captured:
@@ -104,7 +113,16 @@ def test_stored_glues_means_and_intervals(shell, tmp_path):
     assert texts["accuracy"] == "81.0" and texts["accuracy.n"] == "3" and texts["accuracy.std"] == "1.0"
     assert float(texts["accuracy.low"]) == pytest.approx(81 - 4.302653 / math.sqrt(3), rel=1e-6)
     assert texts["curve@8"] == "9.0" and texts["curve@0.5"] == "1.5" and "curve.high@0.5" in texts
+    assert float(texts["curve.geometric@8"]) == pytest.approx(stats.gmean([8, 9, 10]), rel=1e-12)
+
     assert shown(texts["stored.dataset"], "s") == "glyphs"
+
+
+def test_a_number_that_is_not_always_above_0_has_no_geometric_mean(shell, tmp_path):
+    write_evidence(tmp_path, [("glyphs", seed, "gain", "", seed) for seed in range(3)])
+    with capture_output() as captured:
+        stored(CHAPTER, "glyphs", root=tmp_path)
+    assert "gain" in glued(captured) and "gain.geometric" not in glued(captured)
 
 
 def test_stored_gives_seeds_and_sweeps(tmp_path):
@@ -114,10 +132,25 @@ def test_stored_gives_seeds_and_sweeps(tmp_path):
     assert numbers.mean("curve", at=8) == 9
     assert numbers.sweep("curve")["at"].tolist() == [0.5, 8]
     assert numbers.sweep("curve")[["mean", "n"]].values.tolist() == [[1.5, 3], [9, 3]]
+    assert numbers.sweep("curve", log=True)["mean"][1] == pytest.approx(720 ** (1 / 3))  # 8, 9, 10
+    assert numbers.span("curve", 8) == "8 to 10" and numbers.span("accuracy") == "80 to 82"
     with pytest.raises(EvidenceError, match="No 'accuracy@4' .* accuracy, curve"):
         numbers.mean("accuracy", at=4)
     with pytest.raises(EvidenceError, match="No 'speed"):
         numbers.sweep("speed")
+
+
+def test_differences_are_paired_by_seed(tmp_path):
+    first = [("glyphs", seed, "score", 0, 10.0**seed) for seed in range(3)]
+    second = [("glyphs", seed, "score", 1, 10.0**seed - seed) for seed in reversed(range(3))]
+    write_evidence(tmp_path, first + second)
+    found = stored(CHAPTER, "glyphs", root=tmp_path).difference("score", 0, 1)
+    assert found == pytest.approx(interval([0, 1, 2]))  # unpaired, they would differ by 100 and more
+
+
+def test_the_span_of_equal_values_is_one_number(tmp_path):
+    write_evidence(tmp_path, [("glyphs", seed, "rate", "", 0.05) for seed in range(3)])
+    assert stored(CHAPTER, "glyphs", root=tmp_path).span("rate") == "0.05"
 
 
 def test_stored_stands_in_with_the_default_and_says_so(tmp_path, capsys):

@@ -46,7 +46,7 @@ class Claim:
     def history(self):
         """What its reader should know of its past, in a sentence or two; empty for most."""
         said = [f"Replaces {self.replaces}."] if self.replaces else []
-        return " ".join([*said, self.since])
+        return " ".join([*said, self.since]).strip()
 
 
 @dataclass(frozen=True)

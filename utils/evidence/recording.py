@@ -47,6 +47,19 @@ def interval(values):
     return Interval(mean, mean - half, mean + half, std, n)
 
 
+def geometric(values):
+    """Give the geometric mean of positive `values`, with the 95 % interval that their logarithms have.
+
+    Args:
+        values: at least one number above 0; factors or sizes that scatter by multiples.
+
+    Returns:
+        Interval, in the unit of the values; its deviation is a factor, 1 where all are equal.
+    """
+    mean, low, high, std, n = interval(np.log(np.asarray(values, dtype=float)))
+    return Interval(math.exp(mean), math.exp(low), math.exp(high), math.exp(std), n)
+
+
 def glue_key(name, at=None):
     """Give the key of a number: `NAME`, or `NAME@AT` at the point `at` of a sweep."""
     return name if at is None else f"{name}@{number(at)}"
@@ -136,25 +149,37 @@ class Stored:
         """Give the mean of `name` over seeds."""
         return self.interval(name, at).mean
 
-    def sweep(self, name):
+    def difference(self, name, at, other):
+        """Give the Interval of `name` at one point of its sweep minus that at another, paired by seed."""
+        return interval(self.values(name, at) - self.values(name, other))
+
+    def span(self, name, at=None):
+        """Write from where to where the values of `name` reach, such as "0.01 to 0.03" or "0.01"."""
+        low, high = (f"{value:.2g}" for value in self.values(name, at).agg(["min", "max"]))
+        return low if low == high else f"{low} to {high}"
+
+    def sweep(self, name, *, log=False):
         """Give a sweep to draw: a DataFrame with the columns at, mean, low, high, std, n, sorted by at.
 
-        It is empty while the chapter has no evidence at all.
+        It is empty while the chapter has no evidence at all. With `log` the means are `geometric`, for
+        positive numbers on a logarithmic axis.
         """
         if self.rows.empty:
             return pd.DataFrame(columns=["at", *Interval._fields], dtype=float)
         points = sorted(self.rows.loc[self.rows["name"] == name, "at"].dropna().unique())
         if not points:
             self.values(name, 0)  # raises, and names what there is
-        return pd.DataFrame([{"at": at, **self.interval(name, at)._asdict()} for at in points])
+        summary = geometric if log else interval
+        return pd.DataFrame([{"at": at, **summary(self.values(name, at))._asdict()} for at in points])
 
 
 def stored(chapter, dataset, *, root=ROOT):
     """Read what the repeated runs of a chapter measured, and glue it for the page's prose.
 
     The keys are `NAME` for the mean over seeds, `NAME.low`, `NAME.high`, `NAME.std` and `NAME.n`; a sweep has
-    `NAME@AT`, `NAME.low@AT` and so on. A single seed has neither interval nor deviation. `stored.dataset` is
-    the dataset that the numbers are of.
+    `NAME@AT`, `NAME.low@AT` and so on. A single seed has neither interval nor deviation. Numbers that are all
+    above 0 also have `NAME.geometric`, their geometric mean. `stored.dataset` is the dataset that the numbers
+    are of.
 
     Args:
         chapter: the notebook's name without suffix, such as `01_background`.
@@ -178,7 +203,10 @@ def stored(chapter, dataset, *, root=ROOT):
         print(f"No repeated runs on {page}: the stored numbers on this page are those of {dataset}.")
     result = Stored(chapter, dataset, dataset != page, rows[rows["dataset"] == dataset])
     for (name, at), group in result.rows.groupby(["name", "at"], dropna=False):
-        _glue_interval(name, None if math.isnan(at) else at, interval(group["value"]))
+        at = None if math.isnan(at) else at
+        _glue_interval(name, at, interval(group["value"]))
+        if group["value"].min() > 0:
+            _glue(glue_key(f"{name}.geometric", at), repr(geometric(group["value"]).mean))
     _glue("stored.dataset", repr(dataset))
     return result
 
