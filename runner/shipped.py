@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from utils.data import load
 from utils.evidence.store import DEFAULT_DATASET, ROOT
-from utils.training import FOUNDATION, RECIPE, base_network
+from utils.training import COMMON, FOUNDATION, MUON, RECIPE, base_network
 from utils.training.networks import network_name
 from utils.training.storage import save_state
 
@@ -20,7 +20,10 @@ SHIPPED = (  # width and recipe
     (8, RECIPE),
     (32, FOUNDATION),
     (8, FOUNDATION),
-    (32, replace(RECIPE, optimizer="adamw", learning_rate=3e-3, weight_decay=1e-2)),  # chapter 3 prunes it
+    (32, MUON),
+    (8, MUON),
+    (8, COMMON),  # chapter 2 tells the search from what is common
+    (32, replace(COMMON, batch_size=64)),  # chapter 3 prunes it
 )
 MOST_BYTES = 8_000_000  # of all of them: they lie in git
 

@@ -3,6 +3,8 @@
 import ast
 import copy
 import itertools
+import math
+from collections import Counter
 from functools import partial
 from types import SimpleNamespace
 
@@ -23,6 +25,15 @@ from utils.training.optimizers import RuleOptimizer
 CHAPTER = Chapter("02_training", torch=torch, np=np, orthogonalize=orthogonalize)
 RULES = ["gradient_descent", "momentum", "adagrad", "rmsprop", "adam", "adamw", "lion", "muon"]
 SCHEDULES = ["constant", "exponential", "linear", "cosine", "one cycle"]  # torch has no inverse-time decay
+SCHEDULE_RULES = [
+    "along_cosine",
+    "one_cycle",
+    "constant",
+    "exponential",
+    "inverse_time",
+    "linear",
+    "half_cosine",
+]
 STEPS = 100
 
 
@@ -162,13 +173,13 @@ def schedule_equal(factor, theirs, problem):
 @pytest.mark.parametrize("problem", PROBLEMS)
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_every_schedule_equals_torchs(name, problem):
-    table = CHAPTER.run("one_cycle", "SCHEDULES")["SCHEDULES"]
+    table = CHAPTER.run(*SCHEDULE_RULES, "SCHEDULES")["SCHEDULES"]
     assert schedule_equal(table[name], last_step_spared(THEIRS[name]), problem)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_warm_up_equals_torchs_linear_rise(problem):
-    names = CHAPTER.run("one_cycle", "SCHEDULES", "warmed")
+    names = CHAPTER.run(*SCHEDULE_RULES, "SCHEDULES", "warmed")
 
     def theirs(optimizer):
         rise = lr_scheduler.LinearLR(optimizer, start_factor=1 / 20, total_iters=19)
@@ -180,12 +191,10 @@ def test_warm_up_equals_torchs_linear_rise(problem):
 
 def test_a_schedule_without_one_of_its_terms_does_not():
     survivors, checked = [], 0
-    for name in ("one_cycle", "SCHEDULES"):
-        for mutant in dropped(CHAPTER.statement(name)):
-            if name == "SCHEDULES" and "1 / (1 + 10 * step / steps)" not in ast.unparse(mutant):
-                continue  # the inverse-time decay has changed, which torch does not have
-            nodes = {"one_cycle": "one_cycle", "SCHEDULES": "SCHEDULES"} | {name: mutant}
-            table, checked = CHAPTER.run(*nodes.values())["SCHEDULES"], checked + 1
+    for name in SCHEDULE_RULES:
+        for mutant in dropped(CHAPTER.statement(name)) if name != "inverse_time" else ():
+            nodes = {key: key for key in SCHEDULE_RULES} | {name: mutant}
+            table, checked = CHAPTER.run(*nodes.values(), "SCHEDULES")["SCHEDULES"], checked + 1
             try:
                 same = [
                     schedule_equal(table[key], last_step_spared(THEIRS[key]), "quadratic")
@@ -223,16 +232,151 @@ class Certain(nn.Module):
         return self.scale * images.flatten(1)
 
 
+def noise_scale(network, split, **options):
+    chapter = Chapter("02_training", torch=torch, F=nn.functional, SEED=0)
+    return chapter.run("squared_gradient", "noise_scale")["noise_scale"](network, split, **options)
+
+
 def test_a_network_with_nothing_left_to_learn_has_no_noise_scale():
     labels = torch.arange(32) % 2
     images = nn.functional.one_hot(labels, 2).float().view(-1, 1, 1, 2)
-    few = SimpleNamespace(train=Split(images, labels))
-    known = {"torch": torch, "F": nn.functional, "SEED": 0, "few": few}
-    noise_scale = Chapter("02_training", **known).run("squared_gradient", "noise_scale")["noise_scale"]
-    assert noise_scale(Certain()) is None
+    assert noise_scale(Certain(), Split(images, labels)) is None
     hesitant = Certain()
     hesitant.scale.data.fill_(1.0)
-    assert noise_scale(hesitant) == pytest.approx(0, abs=1e-4)  # all images have one gradient: no noise
+    found = noise_scale(hesitant, Split(images, labels))
+    assert found == pytest.approx(0, abs=1e-4)  # all images have one gradient: no noise
+
+
+class OneWeight(nn.Module):
+    """Logits (w x, 0): at w = 0 the gradient of an image of class 0 is -x / 2."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(0.0))
+
+    def forward(self, images):
+        return nn.functional.pad(self.w * images.flatten(1), (0, 1))
+
+
+def test_the_noise_scale_is_the_variance_of_one_gradient_over_the_mean_squared():
+    pixels = torch.linspace(0, 1, 5001)  # more than one part of the sum
+    split = Split(pixels.view(-1, 1, 1, 1), torch.zeros(5001, dtype=torch.long))
+    expected = (pixels.var() / pixels.mean() ** 2).item()  # 1/12 over 1/4
+    assert noise_scale(OneWeight(), split, size=1, repeats=20_000) == pytest.approx(expected, rel=0.1)
+
+
+def tuned(score, rates):
+    names = Chapter("02_training", GUESS=10).run("edges", "tune")
+    tried = []
+
+    def attempt(rate):
+        tried.append(rate)
+        return score(rate), f"network of {rate}"
+
+    return *names["tune"](attempt, rates), tried, names["edges"]
+
+
+def test_a_best_rate_inside_is_taken_as_it_is():
+    assert tuned(lambda rate: 50 - abs(rate - 2), [1, 2, 4]) == (2, "network of 2", [1, 2, 4], [0])
+
+
+@pytest.mark.parametrize(("peak", "further"), [(16, [8, 16, 32]), (0.25, [0.5, 0.25, 0.125])])
+def test_a_grid_is_widened_until_the_best_is_inside(peak, further):
+    best, network, tried, edges = tuned(lambda rate: 50 - abs(rate - peak), [1, 2, 4])
+    assert (best, tried, edges) == (peak, [1, 2, 4, *further], [0])
+    assert network == f"network of {float(peak)}"  # a rate that was not in the grid
+
+
+def test_a_choice_that_stays_at_the_edge_is_counted():
+    best, _, tried, edges = tuned(lambda rate: 50 + rate, [1, 2, 4])
+    assert (best, tried, edges) == (64, [1, 2, 4, 8, 16, 32, 64], [1])
+
+
+def test_a_single_rate_is_not_widened():
+    assert tuned(lambda rate: 50 + rate, [3]) == (3, "network of 3", [3], [1])
+
+
+@pytest.mark.parametrize(("points", "further", "noted"), [(14.9, 0, []), (15, 4, [1])])
+def test_where_all_rates_guess_nothing_is_widened_or_noted(points, further, noted):
+    _, _, tried, edges = tuned(lambda rate: points + rate / 1000, [1, 2, 4])
+    assert (len(tried), edges) == (3 + further, noted)
+
+
+def test_twins_mirror_as_flip_does_and_have_labels_of_their_own():
+    data = SimpleNamespace(num_classes=3)
+    names = Chapter("02_training", torch=torch, F=nn.functional, nn=nn, data=data).run(
+        "flip", "Twins", "FirstHalf"
+    )
+    images = torch.rand(64, 1, 4, 4)
+    torch.manual_seed(0)
+    flipped = names["flip"](images)
+    torch.manual_seed(0)
+    twins = names["Twins"]()
+    assert torch.equal(twins(images), flipped)
+    mirrored = (flipped != images).flatten(1).any(1)
+    assert torch.equal(twins.mirrored, mirrored) and 16 < mirrored.sum() < 48
+    labels = torch.arange(64) % 3
+    sure = 50 * nn.functional.one_hot(labels + 3 * mirrored, 6).float()
+    assert twins.loss(sure, labels) < 1e-6 < twins.loss(sure.roll(3, 1), labels)
+    half = names["FirstHalf"](nn.Flatten())
+    assert torch.equal(half(images), images.flatten(1)[:, :3])
+
+
+def halves():
+    known = {"torch": torch, "F": nn.functional}
+    return Chapter("02_training", **known).run("momentum", "half_gradients", "half_step")
+
+
+@pytest.mark.parametrize("scale", [1, 1024])
+def test_half_gradients_in_32_bits_are_torchs(scale):
+    network = nn.Linear(5, 3)
+    images, labels = torch.randn(7, 5), torch.arange(7) % 3
+    nn.functional.cross_entropy(network(images), labels).backward()
+    masters, working = list(network.parameters()), nn.Linear(5, 3)
+    found = halves()["half_gradients"](masters, working, images, labels, scale)
+    for gradient, master in zip(found, masters, strict=True):
+        torch.testing.assert_close(gradient, master.grad)
+
+
+def test_half_gradients_have_the_masters_type_and_the_workings_rounding():
+    network, working = nn.Linear(5, 3), nn.Linear(5, 3).half()
+    images, labels = torch.randn(7, 5), torch.arange(7) % 3
+    found = halves()["half_gradients"](list(network.parameters()), working, images, labels, 1024)
+    assert {gradient.dtype for gradient in found} == {torch.float32}
+    assert torch.equal(working.weight, network.weight.half())
+
+
+def test_steps_that_round_away_are_counted():
+    """Of four weights of 1 in bf16, which holds 8 bits: one wants no step, two too small a one."""
+    weight = nn.Parameter(torch.ones(4, dtype=torch.bfloat16))
+    gradient = torch.tensor([0.0, 1e-3, 1e-2, 1.0], dtype=torch.bfloat16)
+    state = {}
+    half_step, counts = halves()["half_step"], Counter()
+    half_step([weight], [gradient], [state], 0.1, counts)
+    assert [counts[name] for name in ("gradients", "zeros", "steps", "lost")] == [4, 1, 3, 2]
+    assert counts["length"] == pytest.approx(0.1011, rel=4e-3)  # of all three
+    assert counts["lost length"] == pytest.approx(0.0011, rel=4e-3)  # of the two
+    assert weight.tolist() == [1, 1, 1, pytest.approx(0.9, abs=4e-3)]
+    for _ in range(4):  # momentum adds the third up until it counts
+        half_step([weight], [gradient], [state], 0.1, counts)
+    assert weight[1] == 1 and weight[2] < 1 and counts["gradients"] == 20
+
+
+def test_a_step_that_is_no_number_is_neither_wanted_nor_lost():
+    weight = nn.Parameter(torch.ones(2))
+    gradient = torch.tensor([math.nan, 1.0])
+    counts = Counter()
+    halves()["half_step"]([weight], [gradient], [{}], 0.1, counts)
+    assert (counts["steps"], counts["lost"], counts["lost length"]) == (1, 0, 0)
+    assert counts["length"] == pytest.approx(0.1)
+
+
+def test_steps_to_a_loss_are_interpolated_by_its_logarithm():
+    at_target = Chapter("02_training", np=np).run("at_target")["at_target"]
+    seen = [(4.0, 10.0), (1.0, 50.0), (0.01, 90.0)]  # two epochs of 100 steps
+    assert at_target(seen, 0.1, 200) == pytest.approx((150, 70))
+    with pytest.raises(RuntimeError, match=r"stays at 0\.01"):
+        at_target(seen, 0.005, 200)
 
 
 def test_a_folder_too_small_for_the_chapter_is_refused_at_once(tmp_path):

@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from torch import nn
 
 from utils.data.splits import Dataset, Split, batches
 from utils.measuring.evaluation import accuracy
-from utils.models import ResNet
+from utils.models import ResNet, seeded
 from utils.training import loop
+from utils.training.augmentation import random_shift
 from utils.training.loop import fit
 from utils.training.recipe import Recipe
 
@@ -229,3 +231,55 @@ def test_parts_for_processes_are_together_the_batch(stripes):
         order, expected = together.flatten(1)[:, 0].argsort(), images.flatten(1)[:, 0].argsort()
         assert torch.equal(together[order], images[expected])
         assert torch.equal(torch.cat([share[1] for share in shares])[order], labels[expected])
+
+
+class Strides(nn.Module):
+    """Notes the strides of the images that it is given; holds other layers too."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.others = nn.ModuleList(layers)
+        self.layer, self.seen = nn.Linear(64, 2), set()
+
+    def forward(self, images):
+        if self.training:
+            self.seen.add(images.stride())
+        return self.layer(images.flatten(1))
+
+
+def as_channels_last(images):
+    """The same grey images, with the strides of channels last; they count as contiguous all the same."""
+    return images.as_strided(images.shape, (64, 1, 8, 1))
+
+
+@pytest.mark.parametrize("transform", [None, partial(random_shift, pixels=1), as_channels_last])
+@pytest.mark.parametrize(
+    ("layers", "last"),
+    [
+        ([], False),
+        ([nn.Conv2d(1, 8, 3), nn.Conv2d(8, 12, 3)], False),
+        ([nn.Conv2d(1, 8, 1), nn.Conv2d(8, 16, 1)], False),
+        ([nn.Conv2d(1, 8, 3), nn.Conv2d(8, 16, 1)], True),
+    ],
+    ids=["none", "narrow", "narrow 1x1", "whole vectors"],
+)
+def test_channels_last_are_for_networks_of_whole_vectors_whatever_a_transform_leaves(
+    stripes, transform, layers, last
+):
+    """Grey images are the trap: they are contiguous in two ways, and `contiguous` changes neither."""
+    assert as_channels_last(torch.zeros(2, 1, 8, 8)).is_contiguous()
+    network = Strides(*layers)
+    fit(network, stripes, seed=0, recipe=Recipe(epochs=1), transform=transform, progress=False)
+    assert network.seen == {(64, 1, 8, 1) if last else (64, 64, 8, 1)}
+
+
+def test_the_layout_changes_nothing_but_rounding(stripes, monkeypatch):
+    """One step over all images, so that rounding cannot grow."""
+    recipe = Recipe(epochs=1, batch_size=len(stripes.train), optimizer="sgd", shift=1)
+    found = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        monkeypatch.setattr(loop, "_layout", lambda model, layout=layout: layout)
+        network = seeded(lambda: ResNet(8, num_classes=2), 0)
+        fit(network, stripes, seed=0, recipe=recipe, progress=False)
+        found.append(nn.utils.parameters_to_vector(network.parameters()))
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)

@@ -12,7 +12,7 @@ from utils.data.splits import Dataset, Split
 from utils.models import ResNet, seeded
 from utils.training.loop import fit
 from utils.training.masking import apply_masks, masked, train_masked
-from utils.training.recipe import FOUNDATION, RECIPE
+from utils.training.recipe import FOUNDATION, MUON, RECIPE
 
 
 def small_data():
@@ -49,7 +49,7 @@ def test_a_copy_is_masked():
     assert any(not torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("recipe", [FOUNDATION, RECIPE], ids=["adamw", "muon"])
+@pytest.mark.parametrize("recipe", [FOUNDATION, RECIPE, MUON], ids=["adamw", "sgd", "muon"])
 def test_what_is_masked_stays_zero_and_the_rest_is_trained(recipe):
     model, data = network(), small_data()
     masks, start = half(model), copy.deepcopy(model.state_dict())
@@ -61,6 +61,16 @@ def test_what_is_masked_stays_zero_and_the_rest_is_trained(recipe):
         assert not weight[~mask].any() and not torch.equal(weight[mask], start[f"{name}.weight"][mask])
     assert all(torch.equal(value, start[name]) for name, value in model.state_dict().items())
     assert not trained.training
+
+
+def test_what_fit_takes_is_passed_on():
+    def nothing(logits, labels):
+        return 0 * logits.sum()
+
+    model, data = network(), small_data()
+    recipe = replace(FOUNDATION, epochs=1, batch_size=8, weight_decay=0.0)
+    trained = train_masked(model, data, lambda *_: {}, seed=0, recipe=recipe, loss_function=nothing)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), trained.parameters(), strict=True))
 
 
 def test_masks_are_asked_for_at_regular_progress():

@@ -6,6 +6,6 @@ Beside the names below chapters import modules: `augmentation`, `masking`, `muon
 
 from utils.training.loop import DivergedError, fit
 from utils.training.networks import base_network
-from utils.training.recipe import FOUNDATION, RECIPE, Recipe
+from utils.training.recipe import COMMON, FOUNDATION, MUON, RECIPE, Recipe
 
-__all__ = ["FOUNDATION", "RECIPE", "DivergedError", "Recipe", "base_network", "fit"]
+__all__ = ["COMMON", "FOUNDATION", "MUON", "RECIPE", "DivergedError", "Recipe", "base_network", "fit"]

@@ -80,7 +80,7 @@ def fit(
     transform = transform or recipe.transform()
     loss_function = loss_function or recipe.loss_function()
     optimizer = optimizer or recipe.make_optimizer(model)
-    factor = schedule or recipe.one_cycle
+    factor, layout = schedule or recipe.one_cycle, _layout(model)
     for group in optimizer.param_groups:
         group.pop("initial_lr", None)  # an earlier schedule's, where the optimizer has been used before
     rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(min(step, steps - 1), steps))
@@ -96,6 +96,7 @@ def fit(
                 data.train, recipe.batch_size, generator=generator, transform=transform
             ):
                 images, labels = images[part[0] :: part[1]], labels[part[0] :: part[1]]
+                images = _arranged(images, layout)
                 loss = _backward(model, images, labels, loss_function, optimizer, recipe.accumulation)
                 history.step_loss.append(loss)
                 if not math.isfinite(loss):
@@ -112,6 +113,30 @@ def fit(
             if after_epoch and after_epoch(model, history):
                 break
     return history
+
+
+def _layout(model: nn.Module) -> torch.memory_format:
+    """The layout of images in which `model` trains fastest.
+
+    On a CPU that is channels last: the book's networks take 1.3 to 1.6 times as many images a second. But in
+    torch 2.14.1 the weights' gradients of a 1x1 convolution of 4 channels are then written past the end of
+    their buffer (oneDNN, with AVX2), so it is for networks whose channels fill whole vectors of 8 numbers.
+    """
+    convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    channels = [layer.out_channels for layer in convolutions]
+    channels += [layer.in_channels for layer in convolutions if layer.kernel_size == (1, 1)]
+    whole = bool(channels) and all(count % 8 == 0 for count in channels)
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    return torch.channels_last if whole and on_cpu else torch.contiguous_format
+
+
+def _arranged(images: Tensor, layout: torch.memory_format) -> Tensor:
+    """`images` `[N, C, H, W]` in `layout`, copied where they lie in memory another way.
+
+    Grey images count as contiguous in both layouts, and torch goes by their strides: these decide here too.
+    """
+    strides = torch.empty(images.shape, device="meta", memory_format=layout).stride()
+    return images if images.stride() == strides else images.clone(memory_format=layout)
 
 
 def _backward(model, images, labels, loss_function, optimizer, parts: int) -> float:

@@ -4,6 +4,7 @@ import copy
 import itertools
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +62,7 @@ def train_masked(
     seed: int,
     recipe: Recipe,
     every: int = 8,
+    **options: Any,
 ) -> nn.Module:
     """Train a copy whose masks change on the way, as in gradual pruning (Zhu & Gupta, 2018).
 
@@ -72,6 +74,7 @@ def train_masked(
         seed: as for `fit`.
         recipe: as for `fit`.
         every: steps between two calls.
+        options: passed on to `fit`, such as a `loss_function`; the optimizer is the recipe's.
 
     Returns:
         The trained copy, in eval mode, with its masked weights at 0.
@@ -92,7 +95,7 @@ def train_masked(
 
     hold()
     optimizer.register_step_post_hook(hold)
-    fit(network, data, seed=seed, recipe=recipe, optimizer=optimizer)
+    fit(network, data, seed=seed, recipe=recipe, optimizer=optimizer, **options)
     return network
 
 
