@@ -17,7 +17,7 @@ from mdit_py_plugins.myst_blocks import myst_block_plugin
 from runner import colab_directives
 from runner.colab_works import Works
 from runner.copies import NotebookError
-from utils.evidence.recording import Stored
+from utils.evidence.recording import Stored, geometric
 
 SPAN = re.compile(r"(\{[\w:.+-]+\})?(?<!`)(`+)(?!`)(.+?)(?<!`)\2(?!`)", re.DOTALL)
 TITLED = re.compile(r"(.*?)\s*<([^<>]+)>", re.DOTALL)
@@ -50,8 +50,10 @@ class Chapter:
             return self.evidence.dataset
         whole, _, at = key.partition("@")
         name, _, field = whole.partition(".")
-        summary = self.evidence.interval(name, float(at) if at else None)
-        return format(getattr(summary, field or "mean"), form)
+        at = float(at) if at else None
+        if field == "geometric":
+            return format(geometric(self.evidence.values(name, at)).mean, form)
+        return format(getattr(self.evidence.interval(name, at), field or "mean"), form)
 
     def page(self, target):
         """Give the address on the site of a page that a chapter links to, seen from `notebooks/`."""

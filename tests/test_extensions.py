@@ -54,6 +54,16 @@ def test_unused_scripts_go_and_images_wait(tmp_path):
     assert second["loading"] == "lazy" and "width" not in second.attrs
 
 
+def test_code_loses_the_spans_that_colour_nothing(tmp_path):
+    code = (
+        '<span class="k">for</span><span class="w"> </span><span class="n">a</span><span class="p">:</span>'
+    )
+    text = f'<div class="highlight"><pre>{code}</pre></div><p><span class="n">a</span></p>'
+    page = BeautifulSoup(text, "html.parser")
+    finishing.lighten(page, tmp_path, searches=False)
+    assert str(page.pre) == '<pre><span class="k">for</span> a:</pre>' and page.p.span
+
+
 def test_a_page_is_described_by_its_first_full_sentences():
     assert (
         finishing.description(publish_doctree("Short.\n\n" + "A sentence of some words. " * 3)).count(".")

@@ -12,6 +12,9 @@ from trimming import trim, words_of
 # Scripts that no reader uses here; the search page alone keeps its own.
 UNUSED = re.compile(r"scripts/fontawesome\.js|sphinx-thebe\.js|THEBE_JS_URL")
 SEARCH = re.compile(r"searchtools\.js|language_data\.js|searchindex\.js")
+PLAIN = (
+    ".highlight span.n, .highlight span.p, .highlight span.w"  # names, brackets, spaces: of the text's colour
+)
 WHITE = re.compile(r"\s+")
 EDITION = "colab"  # the branch with the notebooks for Colab at its root
 
@@ -49,7 +52,7 @@ def describe(app, pagename, templatename, context, doctree):
 
 
 def lighten(soup: BeautifulSoup, folder: Path, *, searches: bool) -> None:
-    """Leave out unused scripts, and let images say their size and wait until they are near.
+    """Leave out unused scripts and spans, and let images say their size and wait until they are near.
 
     Args:
         soup: a page; changed in place.
@@ -63,6 +66,8 @@ def lighten(soup: BeautifulSoup, folder: Path, *, searches: bool) -> None:
             tag.decompose()
         elif tag.name == "script":
             seen.add(text)
+    for span in soup.select(PLAIN):
+        span.unwrap()
     for image in soup.select("article img[src]")[1:]:
         image["loading"] = "lazy"
     for image in soup.select("img[src]"):

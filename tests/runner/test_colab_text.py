@@ -25,6 +25,7 @@ def chapter():
     [
         ("{glue:text}`x:.1f`, {glue:text}`x@0.5:,.0f`", "1.5, 1,250"),
         ("{glue:text}`x.std@0.5:.1f`", "70.7"),
+        ("{glue:text}`x.geometric:.3f`, {glue:text}`x.geometric@0.5:,.0f`", "1.414, 1,249"),
         (
             "{glue:text}`x.low:.2f` to {glue:text}`x.high:.2f`",
             "-4.85 to 7.85",
