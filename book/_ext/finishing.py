@@ -12,9 +12,8 @@ from trimming import trim, words_of
 # Scripts that no reader uses here; the search page alone keeps its own.
 UNUSED = re.compile(r"scripts/fontawesome\.js|sphinx-thebe\.js|THEBE_JS_URL")
 SEARCH = re.compile(r"searchtools\.js|language_data\.js|searchindex\.js")
-PLAIN = (
-    ".highlight span.n, .highlight span.p, .highlight span.w"  # names, brackets, spaces: of the text's colour
-)
+# Names, brackets and spaces of code, which have the colour of the text around them.
+PLAIN = ".highlight span.n, .highlight span.p, .highlight span.w"
 WHITE = re.compile(r"\s+")
 EDITION = "colab"  # the branch with the notebooks for Colab at its root
 
