@@ -95,6 +95,14 @@ def test_interval_of_one_and_of_equal_values():
     assert interval([0.1] * 3) == (0.1, 0.1, 0.1, 0.0, 3)
 
 
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [([3, 2, 4], "ahead"), ([-3, -2, -4], "behind"), ([1, -1, 2], "undecided"), ([5], "undecided")],
+)
+def test_a_difference_is_called_by_its_interval(values, word):
+    assert interval(values).word == word
+
+
 def test_factors_are_averaged_by_their_logarithm():
     by_hand = geometric([1, 10, 100])  # logarithms to base 10: 0, 1, 2, with the deviation 1
     assert by_hand.mean == pytest.approx(10) and by_hand.std == pytest.approx(10) and by_hand.n == 3

@@ -26,6 +26,13 @@ class Interval(NamedTuple):
     std: float
     n: int
 
+    @property
+    def word(self):
+        """Say if a paired difference is "ahead", "behind" or, where its interval holds 0, "undecided"."""
+        if self.low > 0:
+            return "ahead"
+        return "behind" if self.high < 0 else "undecided"
+
 
 def interval(values):
     """Give the mean of `values` (one per seed) with its 95 % interval.
