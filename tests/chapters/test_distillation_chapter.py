@@ -34,7 +34,7 @@ CHAPTER = Chapter(
 )
 LOSSES = ("soft_loss", "check_lesson", "distillation_loss")
 LOOKING_UP = ("looked_up", "as_answers")
-WATCHING = ("SHIFTS", "view", "shown", "BLOCKS", "watch", "Features", "KeptFeatures")
+WATCHING = ("shown", "BLOCKS", "watch", "Features", "KeptFeatures")
 
 
 @pytest.fixture
@@ -286,11 +286,16 @@ def test_fitnets_maps_the_students_features(draws):
     torch.testing.assert_close(CHAPTER.run("fitnets")["fitnets"](student, theirs), expected)
 
 
+def view(names, images, number):
+    """All images in one of their nine views."""
+    return names["shown"](images, torch.full((len(images),), number))
+
+
 def test_a_view_is_the_image_moved_and_the_middle_one_the_image_itself():
-    names = CHAPTER.run("SHIFTS", "view", "shown")
+    names = CHAPTER.run("shown")
     images = torch.rand(2, 1, 6, 6)
-    assert torch.equal(names["view"](images, 4), images)
-    moved = names["view"](images, 0)  # up and left of the padded image: the content moves down and right
+    assert torch.equal(view(names, images, 4), images)
+    moved = view(names, images, 0)  # up and left of the padded image: the content moves down and right
     assert torch.equal(moved[:, :, 1:, 1:], images[:, :, :-1, :-1])
     assert torch.equal(moved[:, :, 0, 1:], images[:, :, 0, :-1])
     both = names["shown"](images, torch.tensor([4, 0]))
@@ -298,9 +303,9 @@ def test_a_view_is_the_image_moved_and_the_middle_one_the_image_itself():
 
 
 def test_the_views_are_those_of_the_recipe():
-    names = CHAPTER.run("SHIFTS", "view", "TRIAL")
+    names = CHAPTER.run("shown", "TRIAL")
     images = torch.rand(300, 1, 5, 5)
-    ours = {names["view"](images, i)[0].numpy().tobytes() for i in range(9)}
+    ours = {view(names, images, i)[0].numpy().tobytes() for i in range(9)}
     torch.manual_seed(0)
     moved = random_shift(images[:1].repeat(300, 1, 1, 1), RECIPE.shift)
     assert {image.numpy().tobytes() for image in moved} == ours and len(ours) == 9
@@ -315,7 +320,7 @@ def counting_teacher(calls):
 
 
 def test_a_lesson_pairs_each_view_with_the_teachers_answer_to_it():
-    names = CHAPTER.run("SHIFTS", "view", "shown", "Answers", "Lesson")
+    names = CHAPTER.run("shown", "Answers", "Lesson")
     teacher = counting_teacher([])
     split = Split(torch.rand(40, 1, 6, 6), torch.arange(40) % 5)
     seen = []
@@ -330,7 +335,7 @@ def test_a_lesson_pairs_each_view_with_the_teachers_answer_to_it():
 
 
 def test_each_view_is_asked_for_once():
-    names = CHAPTER.run("SHIFTS", "view", "shown", "Answers", "all_answers", "looked_up")
+    names = CHAPTER.run("shown", "Answers", "all_answers", "looked_up")
     calls = []
     images = torch.rand(12, 1, 6, 6)
     answers = names["Answers"](counting_teacher(calls), images)
@@ -344,7 +349,7 @@ def test_each_view_is_asked_for_once():
 
 
 def test_a_teacher_in_training_mode_is_refused_or_is_a_bug():
-    names = CHAPTER.run("SHIFTS", "view", "shown", "Answers", "AwakeAnswers")
+    names = CHAPTER.run("shown", "Answers", "AwakeAnswers")
     teacher = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(36), nn.Linear(36, 5))
     images, views, places = torch.rand(8, 1, 6, 6), torch.full((8,), 4), torch.arange(8)
     with pytest.raises(ValueError, match="training mode"):
