@@ -15,6 +15,10 @@ PAGES = sorted(f"{name}.html" for name in check_pages.expected_pages(ROOT / "_to
 PAGES += ["search.html", "genindex.html", "404.html"]
 FIRST_VIEW = 1_000_000  # bytes
 RAW_TEX = re.compile(r"\\[a-z(\[]")
+# The search is over, and each page that was found has been fetched for its excerpt.
+EXCERPTS_ARE_IN = """() =>
+    document.querySelector("#search-results .search-summary")?.textContent.startsWith("Search finished") &&
+    [...document.querySelectorAll("#search-results li")].every((hit) => hit.children.length > 1)"""
 NO_PAGES = "there are no pages under _build/html, or older ones than {}; `make book` makes them"
 SOUND = """<!doctype html><html lang="en"><head><title>A page</title><link rel="icon" href="data:,">
 <style>body {{ background: #fff; color: #111 }} {style}</style></head>
@@ -102,7 +106,7 @@ def test_a_search_leads_to_the_words(site, running):
     traffic = watch(page, site)
     page.goto(f"{site}search.html?q=latency")
     hit = page.locator('#search-results li a[href*="01_background.html"]:not([href*="#"])').first
-    hit.wait_for()
+    page.wait_for_function(EXCERPTS_ARE_IN)  # or the click cuts off what is still being fetched
     excerpts = page.locator("#search-results").inner_text()
     hit.click()
     page.wait_for_url("**/01_background.html*")
