@@ -119,7 +119,7 @@ def _outputs(name, root):
     return {
         cell.source: [output for output in cell.outputs if _is_shown(output)]
         for cell in copy.cells
-        if cell.cell_type == "code"
+        if cell.cell_type == "code" and "remove-output" not in cell.metadata.get("tags", ())
     }
 
 

@@ -88,23 +88,38 @@ def book(folder, text, code="1 + 1"):
     return folder
 
 
-def test_outputs_come_from_a_current_copy_alone_and_recorded_numbers_stay_out(tmp_path):
-    root = book(tmp_path, "# One")
-    assert colab.write(root) == ["01_one"]
+PLAIN = nbformat.v4.new_output("display_data", {"text/plain": "2"})
+
+
+def execute(root, outputs, tags=()):
+    """Put an executed copy of that chapter into its place; give it."""
     copy = nbformat.read(root / "notebooks" / "01_one.ipynb", as_version=4)
-    plain = nbformat.v4.new_output("display_data", {"text/plain": "2"})
-    glued = nbformat.v4.new_output("display_data", {"application/papermill.record/text/plain": "2"})
-    bar = nbformat.v4.new_output("stream", name="stderr", text="50 %")
-    copy.cells[1].outputs = [plain, glued, bar]
+    copy.cells[1].outputs = outputs
+    copy.cells[1].metadata["tags"] = list(tags)
     target = root / "_build" / "executed" / "glyphs" / "01_one.ipynb"
     target.parent.mkdir(parents=True)
     nbformat.write(copy, target)
     target.with_suffix(".key").write_text(key("01_one", root=root))
+    return copy
+
+
+def test_outputs_that_the_page_removes_stay_out(tmp_path):
+    root = book(tmp_path, "# One")
+    execute(root, [PLAIN], tags=["remove-output"])
+    assert colab.write(root) == ["01_one"]
+
+
+def test_outputs_come_from_a_current_copy_alone_and_recorded_numbers_stay_out(tmp_path):
+    root = book(tmp_path, "# One")
+    assert colab.write(root) == ["01_one"]
+    glued = nbformat.v4.new_output("display_data", {"application/papermill.record/text/plain": "2"})
+    bar = nbformat.v4.new_output("stream", name="stderr", text="50 %")
+    copy = execute(root, [PLAIN, glued, bar])
     assert colab.write(root) == []
     (root / "_build" / "colab" / "00_gone.ipynb").touch()
     colab.write(root)
     made = nbformat.read(root / "_build" / "colab" / "01_one.ipynb", as_version=4)
-    assert made.cells[-1].outputs == [plain]
+    assert made.cells[-1].outputs == [PLAIN]
     assert not (root / "_build" / "colab" / "00_gone.ipynb").exists()
     (root / "notebooks" / "01_one.ipynb").write_text(nbformat.writes(copy) + " ")
     assert colab.write(root) == ["01_one"]
