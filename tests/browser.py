@@ -204,6 +204,10 @@ def look(running, root: str, name: str) -> Look:
     return Look(faults, weight, wide, unreadable, found, claims)
 
 
+# The search is over, and each page that was found has been fetched for its excerpt.
+EXCERPTS_ARE_IN = """() =>
+    document.querySelector("#search-results .search-summary")?.textContent.startsWith("Search finished") &&
+    [...document.querySelectorAll("#search-results li")].every((hit) => hit.children.length > 1)"""
 HITS_IN_VIEW = """() => [...document.querySelectorAll("article .highlighted")].filter((word) => {
     const box = word.getBoundingClientRect();
     return box.height && box.top >= 0 && box.bottom <= window.innerHeight;

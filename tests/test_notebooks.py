@@ -12,7 +12,7 @@ from tests import rhythm
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-OLD_RHYTHM = {"04_quantization"}  # until their second edition
+OLD_RHYTHM = {"04_quantization"}  # until its second edition
 CLOSING = ["What this costs", "Where it breaks", "Does it hold?", "Summary", "Exercises", "References"]
 UNITS = r"%|percent\b|points?\b|×|x\b|times\b|-fold|[mµn]?s\b|seconds?\b|[kMGT]i?B\b|bytes\b|[GT]FLOP|MACs\b"
 TYPED = re.compile(rf"(?<![\w.@])\d[\d.,]*\s*(?:{UNITS})")

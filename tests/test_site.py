@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from book import check_pages
-from tests.browser import HITS_IN_VIEW, PREFIX, browser, look, opened, served, watch
+from tests.browser import EXCERPTS_ARE_IN, HITS_IN_VIEW, PREFIX, browser, look, opened, served, watch
 
 ROOT = Path(__file__).parents[1]
 HTML = ROOT / "_build" / "html"
@@ -15,10 +15,6 @@ PAGES = sorted(f"{name}.html" for name in check_pages.expected_pages(ROOT / "_to
 PAGES += ["search.html", "genindex.html", "404.html"]
 FIRST_VIEW = 1_000_000  # bytes
 RAW_TEX = re.compile(r"\\[a-z(\[]")
-# The search is over, and each page that was found has been fetched for its excerpt.
-EXCERPTS_ARE_IN = """() =>
-    document.querySelector("#search-results .search-summary")?.textContent.startsWith("Search finished") &&
-    [...document.querySelectorAll("#search-results li")].every((hit) => hit.children.length > 1)"""
 NO_PAGES = "there are no pages under _build/html, or older ones than {}; `make book` makes them"
 SOUND = """<!doctype html><html lang="en"><head><title>A page</title><link rel="icon" href="data:,">
 <style>body {{ background: #fff; color: #111 }} {style}</style></head>
